@@ -1,0 +1,43 @@
+"""Every action of this app: one word for permission, command, audit entry and CLI verb (`noun:verb`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What can be done to who is who and who may do what. Alphabetical."""
+
+    ACCESS_EXPLAIN = "access:explain"  # ask it about others; everyone may ask it about himself
+    AUDIT_EXPORT = "audit:export"
+    AUDIT_READ = "audit:read"
+    GROUP_ADD_MEMBER = "group:add_member"
+    GROUP_ARCHIVE = "group:archive"
+    GROUP_CREATE = "group:create"
+    GROUP_REMOVE_MEMBER = "group:remove_member"
+    GROUP_UPDATE = "group:update"
+    ORGANIZATION_CREATE = "organization:create"  # only on the server
+    OU_ARCHIVE = "ou:archive"
+    OU_CREATE = "ou:create"
+    OU_UPDATE = "ou:update"
+    ROLE_ARCHIVE = "role:archive"
+    ROLE_BINDING_CREATE = "role_binding:create"
+    ROLE_BINDING_DELETE = "role_binding:delete"
+    ROLE_BINDING_READ = "role_binding:read"
+    ROLE_CREATE = "role:create"
+    ROLE_UPDATE = "role:update"
+    SECRET_CREATE = "secret:create"  # noqa: S105  an action, not a secret
+    SECRET_DELETE = "secret:delete"  # noqa: S105
+    SECRET_READ = "secret:read"  # noqa: S105
+    SECRET_ROTATE = "secret:rotate"  # noqa: S105
+    SECRET_USE = "secret:use"  # noqa: S105
+    TOKEN_CREATE = "token:create"  # noqa: S105
+    TOKEN_READ = "token:read"  # noqa: S105
+    TOKEN_REVOKE = "token:revoke"  # noqa: S105
+    USER_CREATE = "user:create"
+    USER_DISABLE = "user:disable"
+    USER_ENABLE = "user:enable"
+    USER_MOVE = "user:move"  # its home OU, so its rights
+    USER_SET_OPERATOR = "user:set_operator"  # only on the server
+    USER_SET_PASSWORD = "user:set_password"  # noqa: S105
+    USER_UPDATE = "user:update"

@@ -1,0 +1,9 @@
+"""REST routes of accounts, by noun."""
+
+from ninja import Router
+
+from accounts.api import access, auth, bindings, directory, groups, roles, secrets, tokens, users
+
+router = Router()
+for module in (access, auth, directory, users, groups, roles, bindings, tokens, secrets):
+    router.add_router("", module.router)

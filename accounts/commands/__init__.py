@@ -1,0 +1,27 @@
+"""What can be done to who is who and who may do what, by noun. Importing this registers every handler."""
+
+from accounts.commands import (
+    bindings,
+    groups,
+    operators,
+    organizations,
+    ous,
+    passwords,
+    roles,
+    secrets,
+    tokens,
+    users,
+)
+
+__all__ = [
+    "bindings",
+    "groups",
+    "operators",
+    "organizations",
+    "ous",
+    "passwords",
+    "roles",
+    "secrets",
+    "tokens",
+    "users",
+]

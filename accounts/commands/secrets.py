@@ -1,0 +1,122 @@
+"""Secrets: kept, rotated, destroyed. A command carries the id of a value that the edge sealed, never the value."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.utils import timezone
+from pydantic import Field
+
+from accounts import queries, rbac, sealing
+from accounts.actions import Action
+from accounts.models import OU, Sealed, Secret
+from accounts.names import Description
+from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.kernel.errors import NameTaken
+from powerloom.kernel.refs import Actor, Target
+
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+SecretKind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+SEALED = "secret"  # the kind of sealed row that a secret takes, whatever its own kind
+
+
+class CreateSecret(Command):
+    """Keep a value under a name, for what its kind says, in an OU and all below."""
+
+    action: ClassVar[str] = Action.SECRET_CREATE
+    id: UUID
+    ou_id: UUID
+    name: SecretName
+    kind: SecretKind
+    description: Description = ""
+    sealed_id: UUID
+
+
+class RotateSecret(Command):
+    """Replace a secret's value; the earlier one is destroyed."""
+
+    action: ClassVar[str] = Action.SECRET_ROTATE
+    secret_id: UUID
+    sealed_id: UUID
+
+
+class DeleteSecret(Command):
+    """Destroy a secret's value for good. Its row stays for the record, its name becomes free."""
+
+    action: ClassVar[str] = Action.SECRET_DELETE
+    secret_id: UUID
+
+
+def load_create(command: CreateSecret, actor: Actor) -> Subject:
+    ou = queries.ou_for(actor, command.ou_id)
+    sealed = sealing.waiting(command.sealed_id, kind=SEALED, organization_id=actor.organization_id)
+    return Subject((ou, sealed), Target("secret", command.id, command.name, ou.organization_id, ou.path))
+
+
+@handles(CreateSecret, load=load_create)
+def create_secret(command: CreateSecret, *, subject: Subject, actor: Actor) -> Change:
+    ou, sealed = subject.row
+    secret = Secret(
+        id=command.id,
+        organization_id=ou.organization_id,
+        ou=ou,
+        name=command.name,
+        kind=command.kind,
+        description=command.description,
+        sealed=sealing.take(sealed),
+    )
+    _insert(secret, ou)
+    return Change(secret, None, _described(secret))
+
+
+def load_rotate(command: RotateSecret, actor: Actor) -> Subject:
+    secret = queries.secret_for_change(actor, command.secret_id)
+    sealed = sealing.waiting(command.sealed_id, kind=SEALED, organization_id=actor.organization_id)
+    return Subject((secret, sealed), secret.target())
+
+
+@handles(RotateSecret, load=load_rotate)
+def rotate_secret(command: RotateSecret, *, subject: Subject, actor: Actor) -> Change:
+    secret, sealed = subject.row
+    before, old = _described(secret), secret.sealed
+    secret.sealed, secret.version, secret.rotated_at = sealing.take(sealed), secret.version + 1, timezone.now()
+    secret.save(update_fields=["sealed", "version", "rotated_at"])
+    _destroy(old)
+    return Change(secret, before, _described(secret))
+
+
+def load_delete(command: DeleteSecret, actor: Actor) -> Subject:
+    secret = queries.secret_for_change(actor, command.secret_id)
+    return Subject(secret, secret.target())
+
+
+@handles(DeleteSecret, load=load_delete)
+def delete_secret(command: DeleteSecret, *, subject: Subject, actor: Actor) -> Change:
+    secret: Secret = subject.row
+    old, secret.sealed, secret.archived_at = secret.sealed, None, timezone.now()
+    secret.save(update_fields=["sealed", "archived_at"])
+    _destroy(old)
+    return Change(secret, _described(secret), None)
+
+
+def _insert(secret: Secret, ou: OU) -> None:
+    taken = NameTaken(f"There is a secret {secret.name} in {rbac.shown(ou.path)} already. Rotate it.", field="name")
+    if Secret.objects.filter(ou=ou, name=secret.name, archived_at__isnull=True).exists():
+        raise taken
+    try:
+        secret.save(force_insert=True)
+    except IntegrityError as error:  # another transaction took the name since we looked
+        raise taken from error
+
+
+def _destroy(sealed: Sealed | None) -> None:
+    if sealed is not None:
+        sealed.delete()
+
+
+def _described(secret: Secret) -> dict[str, object]:
+    ou_path = rbac.shown(secret.ou.path)
+    return {"name": secret.name, "kind": secret.kind, "ou_path": ou_path, "version": secret.version}

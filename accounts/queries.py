@@ -1,0 +1,191 @@
+"""Reads of accounts. Every member may read the directory (OUs, users, groups, roles) of its own organization.
+
+Nothing crosses it.
+
+Whatever an actor may not see is `NotFound`, in the same words as what does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar  # Any: tree nodes are JSON
+from uuid import UUID
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+
+from accounts import rbac
+from accounts.actions import Action
+from accounts.models import (
+    OU,
+    AccessToken,
+    Binding,
+    Group,
+    Membership,
+    Organization,
+    Principal,
+    PrincipalClosure,
+    PrincipalKind,
+    Role,
+    Secret,
+    User,
+)
+from accounts.principals import home_path
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+M = TypeVar("M", bound=Model)
+
+
+def organization_of(actor: Actor) -> Organization:
+    """Return the actor's organization. Raises `NotFound` for who has none."""
+    return _one(Organization.objects.filter(Q(pk=actor.organization_id)))
+
+
+def ous_visible_to(actor: Actor) -> QuerySet[OU]:
+    """Return the live OUs of the organization."""
+    return OU.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+
+
+def ou_for(actor: Actor, ou_id: UUID) -> OU:
+    """Return a live OU. Raises `NotFound`."""
+    return _one(ous_visible_to(actor).filter(pk=ou_id))
+
+
+def root_of(actor: Actor) -> OU:
+    """Return the root OU of the actor's organization."""
+    return _one(ous_visible_to(actor).filter(parent__isnull=True))
+
+
+def ou_tree(actor: Actor) -> list[dict[str, Any]]:
+    """Return the tree as nested nodes, each level sorted by name; one query."""
+    rows = list(ous_visible_to(actor).order_by("name"))
+    nodes: dict[UUID, dict[str, Any]] = {row.id: _node(row) for row in rows}
+    roots: list[dict[str, Any]] = []
+    for row in rows:
+        siblings = nodes[row.parent_id]["children"] if row.parent_id in nodes else roots
+        siblings.append(nodes[row.id])
+    return roots
+
+
+def users_visible_to(actor: Actor) -> QuerySet[User]:
+    """Return the users of the organization, disabled ones too, with their home OU."""
+    return User.objects.filter(Q(organization_id=actor.organization_id)).select_related("home_ou")
+
+
+def user_for(actor: Actor, user_id: UUID) -> User:
+    """Return a user. Raises `NotFound`."""
+    return _one(users_visible_to(actor).filter(pk=user_id))
+
+
+def user_for_change(actor: Actor, user_id: UUID) -> User:
+    """As `user_for`, locked until the end of the transaction."""
+    return _one(users_visible_to(actor).filter(pk=user_id).select_for_update(of=("self",)))
+
+
+def myself(actor: Actor) -> User | None:
+    """Return the user who acts, or None when an agent does."""
+    return users_visible_to(actor).filter(Q(pk=actor.id)).first()
+
+
+def groups_visible_to(actor: Actor) -> QuerySet[Group]:
+    """Return the live groups of the organization, with their OU."""
+    return Group.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True).select_related("ou")
+
+
+def group_for(actor: Actor, group_id: UUID) -> Group:
+    """Return a live group. Raises `NotFound`."""
+    return _one(groups_visible_to(actor).filter(pk=group_id))
+
+
+def members_of(group: Group) -> QuerySet[Membership]:
+    """Return the direct members of a group, with their principals."""
+    return Membership.objects.filter(group=group).select_related("member")
+
+
+def principal_for(actor: Actor, principal_id: UUID | None) -> Principal:
+    """Return a user, disabled or not, or a live group, agent or OU of the organization. Raises `NotFound`."""
+    speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
+    known = Q(kind=PrincipalKind.USER) | Q(Exists(speaks))
+    return _one(Principal.objects.filter(Q(pk=principal_id), Q(organization_id=actor.organization_id), known))
+
+
+def roles_visible_to(actor: Actor) -> QuerySet[Role]:
+    """Return the built-in roles and the live custom roles of the organization."""
+    known = Q(organization__isnull=True) | Q(organization_id=actor.organization_id)
+    return Role.objects.filter(known, archived_at__isnull=True).prefetch_related("role_actions")
+
+
+def role_for(actor: Actor, role_id: UUID) -> Role:
+    """Return a role. Raises `NotFound`."""
+    return _one(roles_visible_to(actor).filter(pk=role_id))
+
+
+def bindings_visible_to(actor: Actor) -> QuerySet[Binding]:
+    """Return the live bindings that the actor may read: by right at their scope, and those that name it."""
+    law = rbac.permitted(actor, Action.ROLE_BINDING_READ, ou_field="scope_ou_id")
+    rows = Binding.objects.filter(law | Q(principal_id=actor.principal_id), Q(organization_id=actor.organization_id))
+    return rows.filter(ended_at__isnull=True).select_related("role", "principal", "scope_ou")
+
+
+def binding_for(actor: Actor, binding_id: UUID) -> Binding:
+    """Return a live binding. Raises `NotFound`."""
+    return _one(bindings_visible_to(actor).filter(pk=binding_id))
+
+
+def binding_for_change(actor: Actor, binding_id: UUID) -> Binding:
+    """As `binding_for`, locked until the end of the transaction."""
+    return _one(bindings_visible_to(actor).filter(pk=binding_id).select_for_update(of=("self",)))
+
+
+def tokens_of(actor: Actor, principal_id: UUID) -> QuerySet[AccessToken]:
+    """Return a principal's long-lived tokens, revoked ones too: one's own, or with `token:read` where it is at home.
+
+    Raises `NotFound`.
+    """
+    principal = principal_for(actor, principal_id)
+    if principal.id != actor.id and not rbac.may(actor, Action.TOKEN_READ, home_path(principal)).allowed:
+        raise NotFound
+    return AccessToken.objects.filter(principal=principal).select_related("ou", "principal")
+
+
+def token_for(actor: Actor, principal_id: UUID, token_id: UUID) -> AccessToken:
+    """Return one of these tokens. Raises `NotFound`."""
+    return _one(tokens_of(actor, principal_id).filter(pk=token_id))
+
+
+def token_for_change(actor: Actor, principal_id: UUID, token_id: UUID) -> AccessToken:
+    """As `token_for`, locked until the end of the transaction."""
+    return _one(tokens_of(actor, principal_id).filter(pk=token_id).select_for_update(of=("self",)))
+
+
+def secrets_visible_to(actor: Actor) -> QuerySet[Secret]:
+    """Return what may be known of the live secrets that the actor may read; never a value."""
+    rows = Secret.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+    return rows.filter(rbac.permitted(actor, Action.SECRET_READ)).select_related("ou")
+
+
+def secret_for(actor: Actor, secret_id: UUID) -> Secret:
+    """Return a live secret. Raises `NotFound`."""
+    return _one(secrets_visible_to(actor).filter(pk=secret_id))
+
+
+def secret_for_change(actor: Actor, secret_id: UUID) -> Secret:
+    """As `secret_for`, locked until the end of the transaction."""
+    return _one(secrets_visible_to(actor).filter(pk=secret_id).select_for_update(of=("self",)))
+
+
+def _node(row: OU) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "display_name": row.display_name,
+        "path": rbac.shown(row.path),
+        "parent_id": str(row.parent_id) if row.parent_id else None,
+        "children": [],
+    }
+
+
+def _one(rows: QuerySet[M]) -> M:
+    row = rows.first()
+    if row is None:
+        raise NotFound
+    return row

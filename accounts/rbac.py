@@ -1,0 +1,278 @@
+"""The law of access, once.
+
+A binding is (principal, role, scope OU, allow or deny, perhaps until a moment) and covers its scope and all below; one
+with a resource covers that resource alone.
+
+    A deny anywhere on the path wins; else an allow anywhere on the path; else no.
+
+Three questions, one base query (`_bindings`): `grants` + `decide` answer for one place and say because of what,
+`permitted` filters a list in SQL, `authorize` is the step of the write path. There is no bypass switch. The pure half
+is `accounts.law`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any  # handlers of every command type, JSON
+from uuid import UUID
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts import epoch
+from accounts.granters import who_can_grant
+from accounts.law import NARROWED, ONLY_BY_NAME, Decision, Grant, decide, is_root, narrowed, shown, withheld
+from accounts.models import OU, Binding, DecisionType, RoleAction
+from accounts.roles import builtin_actions, builtins_allowing
+from accounts.tokens import is_good
+from powerloom.commands.registry import Case, Handler, Need
+from powerloom.kernel.errors import Denied, Unauthenticated
+from powerloom.kernel.refs import Actor, Target
+
+__all__ = [
+    "NARROWED",
+    "ONLY_BY_NAME",
+    "Decision",
+    "Grant",
+    "authorize",
+    "decide",
+    "denied",
+    "grants",
+    "grants_by_member",
+    "grants_naming",
+    "grants_of",
+    "grants_of_many",
+    "grants_through",
+    "is_root",
+    "may",
+    "narrowed",
+    "permitted",
+    "shown",
+    "withheld",
+]
+
+OWN_ACTIONS = frozenset(
+    {
+        "token:create",
+        "token:revoke",
+        "user:set_password",
+        "session:message",
+        "session:confirm",
+        "session:interrupt",
+        "session:close",
+        "session:rename",
+        "session:delete",
+    }
+)
+SYSTEM_ACTIONS = frozenset({"organization:create", "user:set_operator", "user:set_password"})
+
+
+def grants(actor: Actor, actions: Sequence[str] | None = None) -> list[Grant]:
+    """Load in one query every live binding that speaks for the actor, or only those about `actions`."""
+    return grants_of(actor.principal_id, actor.organization_id, actions)
+
+
+def grants_of(
+    principal_id: UUID | None, organization_id: UUID | None, actions: Sequence[str] | None = None
+) -> list[Grant]:
+    """Load the live bindings that speak for a principal; custom roles' actions come in a second query."""
+    return _loaded(_bindings(principal_id, organization_id, actions))
+
+
+def grants_by_member(member_ids: Collection[UUID], action: str) -> dict[UUID, list[Grant]]:
+    """Load the live bindings about one action that speak for each of these principals; two queries for any number.
+
+    One for whom nothing speaks, a disabled user among others, is absent.
+    """
+    speaking = _about(_live(), [action]).annotate(member=F("principal__spoken_by__member_id"))
+    pairs = list(speaking.filter(member__in=member_ids).values_list("member", "pk"))
+    loaded = {grant.binding_id: grant for grant in _loaded(_live().filter(pk__in={binding for _, binding in pairs}))}
+    found: dict[UUID, list[Grant]] = {}
+    for member, binding in pairs:
+        if binding in loaded:  # one that ended between the two queries speaks for nobody
+            found.setdefault(member, []).append(loaded[binding])
+    return found
+
+
+def grants_of_many(principal_ids: Collection[UUID]) -> list[Grant]:
+    """Load the live bindings that speak for any of these principals."""
+    return _loaded(_live().filter(principal__spoken_by__member_id__in=principal_ids).distinct())
+
+
+def grants_naming(principal_ids: Collection[UUID]) -> list[Grant]:
+    """Load the live bindings that name one of these principals itself."""
+    return _loaded(_live().filter(principal_id__in=principal_ids))
+
+
+def grants_through(role_id: UUID) -> list[Grant]:
+    """Load the live bindings of a role."""
+    return _loaded(_live().filter(role_id=role_id))
+
+
+def permitted(actor: Actor, action: str, *, ou_field: str = "ou_id", resource_field: str | None = None) -> Q:
+    """Return the filter of a list to the rows the actor may do `action` on: one EXISTS for allow, one for deny.
+
+    `ou_field` names the column with the row's OU; `resource_field` the row's id where single-resource grants exist.
+    """
+    if _is_beyond_token(actor, action):
+        return Q(pk__in=[])
+    live = _bindings(actor.principal_id, actor.organization_id, [action]).filter(
+        scope_ou__below__descendant=OuterRef(ou_field)
+    )
+    mine = Q(resource_id__isnull=True)
+    live = live.filter(mine | Q(resource_id=OuterRef(resource_field)) if resource_field else mine)
+    law = Q(Exists(live.filter(decision_type=DecisionType.ALLOW))) & ~Q(
+        Exists(live.filter(decision_type=DecisionType.DENY))
+    )
+    if actor.narrowing and actor.narrowing.ou_path is not None:
+        inside = OU.objects.filter(pk=OuterRef(ou_field), path__startswith=actor.narrowing.ou_path)
+        law &= Q(Exists(inside))
+    return law
+
+
+def _is_beyond_token(actor: Actor, action: str) -> bool:
+    narrowing = actor.narrowing
+    named = narrowing is None or narrowing.actions is None or action in narrowing.actions
+    return not named or withheld(actor, action)
+
+
+def may(actor: Actor, action: str, ou_path: str, resource_id: UUID | None = None) -> Decision:
+    """Decide one question outside the write path; one query."""
+    if narrowed(actor, action, ou_path):
+        return NARROWED
+    return decide(grants(actor, [action]), action, ou_path, resource_id)
+
+
+def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case], dict[str, Any]]:
+    """The first step of the write path: lock the access epoch, load the actor's grants as they are before the set.
+
+    Returns the function that judges one case: it answers with the decision for the audit, or raises `Denied`.
+    """
+    epoch.hold(actor.organization_id, exclusively=any(handler.changes_access for handler in handlers))
+    _refuse_ended(actor)
+    before = [] if actor.kind == "system" else grants(actor)
+
+    def judge(case: Case) -> dict[str, Any]:
+        action, target = case.command.action, case.target
+        if actor.kind == "system":
+            return _system(action)
+        decision = _judged(actor, before, action, target)
+        if not decision.allowed and not (decision.because is None and _is_own(case)):
+            raise denied(action, target, decision, granters=_granters(action, target))
+        for need in case.subject.needs:
+            _meet(need, actor, before)
+        return _as_entry(decision)
+
+    return judge
+
+
+def _refuse_ended(actor: Actor) -> None:
+    """Raise `Unauthenticated` when account, sign-in or token ended since the edge asked. Under the lock none does."""
+    if actor.kind != "system" and not is_good(actor):
+        raise Unauthenticated("This sign-in or token is no longer good.")
+
+
+def _judged(actor: Actor, before: Sequence[Grant], action: str, target: Target) -> Decision:
+    if narrowed(actor, action, target.ou_path):
+        return NARROWED
+    return decide(before, action, target.ou_path, target.id)
+
+
+def _meet(need: Need, actor: Actor, before: Sequence[Grant]) -> None:
+    target = need.target
+    if need.principal_id is None:
+        decision = _judged(actor, before, need.action, target)
+    else:
+        theirs = grants_of(need.principal_id, actor.organization_id, [need.action])
+        decision = decide(theirs, need.action, target.ou_path, target.id)
+    if not decision.allowed:
+        granters = _granters(need.action, target)
+        raise denied(need.action, target, decision, principal_id=need.principal_id, granters=granters)
+
+
+def denied(
+    action: str, target: Target, decision: Decision, *, principal_id: UUID | None = None, granters: Sequence[str] = ()
+) -> Denied:
+    """Return the refusal that names permission, place, who lacks it, what decided and who can grant it.
+
+    What speaks for another principal is a rule that the actor may not see, so it is not told from having no rule.
+    """
+    place = shown(target.ou_path)
+    because = decision.because if principal_id is None else None
+    who = "You need" if principal_id is None else "The agent's principal needs"
+    why = f"{because.role} is denied there" if because else "nothing on the path allows it"
+    if decision is NARROWED:
+        why = decision.reason
+    return Denied(
+        f"insufficient permissions. {who} {action} on {place}: {why}. "
+        f"Ask {' or '.join(granters) or 'an OrgAdmin'} to grant a binding.",
+        permission=action,
+        ou_path=place,
+        because=because.as_json() if because else None,
+        can_grant=list(granters),
+    )
+
+
+def _granters(action: str, target: Target) -> list[str]:
+    return who_can_grant([action], target.ou_path, target.organization_id)
+
+
+def _is_own(case: Case) -> bool:
+    """A thing of the actor's own needs no binding; a narrowed token still does not reach it."""
+    is_own = case.subject.own and case.command.action in OWN_ACTIONS
+    return is_own and not narrowed(case.actor, case.command.action, case.target.ou_path)
+
+
+def _system(action: str) -> dict[str, Any]:
+    if action not in SYSTEM_ACTIONS:
+        raise Denied(f"{action} cannot be done by the system itself.", permission=action)
+    return {"outcome": "allowed", "because": "system"}
+
+
+def _as_entry(decision: Decision) -> dict[str, Any]:
+    because = decision.because.as_json() if decision.because else "own"
+    return {"outcome": "allowed", "because": because}
+
+
+def _bindings(
+    principal_id: UUID | None, organization_id: UUID | None, actions: Sequence[str] | None
+) -> QuerySet[Binding]:
+    rows = _live().filter(Q(organization_id=organization_id), principal__spoken_by__member_id=principal_id)
+    return rows if actions is None else _about(rows, actions)
+
+
+def _about(rows: QuerySet[Binding], actions: Sequence[str]) -> QuerySet[Binding]:
+    builtins = {role for action in actions for role in builtins_allowing(action)}
+    naming = RoleAction.objects.filter(role_id=OuterRef("role_id"), action__in=actions)
+    return rows.filter(Q(role_id__in=builtins) | Q(Exists(naming)))
+
+
+def _live() -> QuerySet[Binding]:
+    unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    return Binding.objects.filter(unexpired, ended_at__isnull=True)
+
+
+def _loaded(rows: QuerySet[Binding]) -> list[Grant]:
+    found = list(rows.select_related("role", "scope_ou", "principal"))
+    custom = {row.role_id for row in found if row.role.organization_id}
+    of_custom: dict[UUID, set[str]] = {role_id: set() for role_id in custom}
+    if custom:
+        for role_id, action in RoleAction.objects.filter(role_id__in=custom).values_list("role_id", "action"):
+            of_custom[role_id].add(action)
+    return [_grant(row, of_custom) for row in found]
+
+
+def _grant(row: Binding, of_custom: dict[UUID, set[str]]) -> Grant:
+    role = row.role
+    actions = frozenset(of_custom[role.id]) if role.organization_id else builtin_actions(role.name)
+    return Grant(
+        binding_id=row.id,
+        allows=row.decision_type == DecisionType.ALLOW,
+        role_id=role.id,
+        role=role.name,
+        principal_ref=row.principal.ref,
+        scope_path=row.scope_ou.path,
+        resource_id=row.resource_id,
+        actions=actions,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,15 @@
+"""Scheduled work of accounts. Every task may be lost or run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from accounts import sealing
+
+SCHEDULE = {"sweep-untaken-sealed-values": ("accounts.tasks.sweep_untaken", 3600.0)}
+
+
+@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+def sweep_untaken() -> None:
+    """Delete sealed values whose command never came."""
+    sealing.sweep_untaken()

@@ -1,0 +1,212 @@
+"""Rows to JSON, whole batches at a time: a constant number of queries for any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any  # JSON
+from uuid import UUID
+
+from accounts.models import Binding
+from accounts.rbac import shown
+from accounts.reasons import reasons_against
+from agents import queries, readiness, withholding
+from agents.actions import Action
+from agents.kinds import SyncKind
+from agents.models import Agent, AgentSkill, AgentVersion, Skill, SkillVersion
+from agents.queries.agents import attachments_of
+from agents.queries.lists import sync_states
+from powerloom.kernel.refs import Actor
+from powerloom.reconcile import status
+from powerloom.reconcile.models import SyncState
+
+JSON = dict[str, Any]
+
+AGENT_ACTIONS = (
+    Action.AGENT_ARCHIVE,
+    Action.AGENT_ATTACH_SKILL,
+    Action.AGENT_DETACH_SKILL,
+    Action.AGENT_INVOKE,
+    Action.AGENT_RESET_SYNC,
+    Action.AGENT_RESTORE,
+    Action.AGENT_UPDATE,
+)
+SKILL_ACTIONS = (
+    Action.SKILL_ACTIVATE,
+    Action.SKILL_ARCHIVE,
+    Action.SKILL_GRANT,
+    Action.SKILL_RESET_SYNC,
+    Action.SKILL_REVOKE_GRANT,
+    Action.SKILL_UPDATE,
+    Action.SKILL_UPLOAD,
+    Action.SKILL_USE,
+)
+
+
+def agents(rows: Sequence[Agent]) -> list[JSON]:
+    """Return the agents as the list shows them; two queries."""
+    versions = queries.latest_versions(rows)
+    states = sync_states(SyncKind.AGENT, [row.id for row in rows])
+    return [_agent(row, versions[row.id], states.get(row.id)) for row in rows]
+
+
+def agent(row: Agent, actor: Actor) -> JSON:
+    """Return one agent as the list shows it and more."""
+    attached = attachments_of(row)
+    return agents([row])[0] | {
+        "owner_ref": row.owner_principal.ref,
+        "skills": attachments(attached),
+        "withheld_skills": withholding.reasons(row, attached),
+        "mcp_servers": [],
+        "sync": agent_sync(row),
+        "can": _can(row, actor, AGENT_ACTIONS),
+    }
+
+
+def agent_sync(row: Agent) -> JSON:
+    """Return where an agent stands; `live` counts its organization's environment too."""
+    ready = readiness.of([row])[row.id]
+    return _sync(sync_states(SyncKind.AGENT, [row.id]).get(row.id), why=ready.why)
+
+
+def attachments(rows: Sequence[AgentSkill]) -> list[JSON]:
+    """Return attached skills; what names one in a path is its `skill_id`."""
+    return [{"skill_id": row.skill_id or row.prebuilt, "skill_version_id": row.skill_version_id} for row in rows]
+
+
+def versions(rows: Sequence[AgentVersion]) -> list[JSON]:
+    """Return versions without their specs, which a list does not load."""
+    return [
+        {
+            "number": row.number,
+            "author_ref": row.author_ref,
+            "restored_from": row.restored_from,
+            "cma_version": row.cma_version or None,
+            "created_at": row.created_at,
+        }
+        for row in rows
+    ]
+
+
+def skills(rows: Sequence[Skill]) -> list[JSON]:
+    """Return the skills as the list shows them; one query."""
+    states = sync_states(SyncKind.SKILL, [row.id for row in rows])
+    return [_skill(row, states.get(row.id)) for row in rows]
+
+
+def skill(row: Skill, actor: Actor) -> JSON:
+    """Return one skill as the list shows it and more."""
+    state = sync_states(SyncKind.SKILL, [row.id]).get(row.id)
+    why = readiness.missing("skill", state) if state else "the skill has no version yet"
+    return _skill(row, state) | {"sync": _sync(state, why=why), "can": _can(row, actor, SKILL_ACTIONS)}
+
+
+def skill_versions(rows: Sequence[SkillVersion], *, current: UUID | None) -> list[JSON]:
+    """Return versions of one skill, whose current one is `current`; one query."""
+    states = sync_states(SyncKind.SKILL_VERSION, [row.id for row in rows])
+    return [_skill_version(row, states.get(row.id), is_current=row.id == current) for row in rows]
+
+
+def grants(rows: Sequence[Binding]) -> list[JSON]:
+    """Return grants of one skill."""
+    return [
+        {
+            "id": row.id,
+            "principal_id": row.principal_id,
+            "principal_ref": row.principal.ref,
+            "created_at": row.created_at,
+        }
+        for row in rows
+    ]
+
+
+def _agent(row: Agent, version: AgentVersion, state: SyncState | None) -> JSON:
+    spec = version.spec
+    return {
+        "id": row.id,
+        "name": row.name,
+        "display_name": row.display_name,
+        "description": spec["description"],
+        "model": spec["model"],
+        "system_prompt": spec["system_prompt"],
+        "tools": spec["tools"],
+        "metadata": spec["metadata"],
+        "runtime_type": row.runtime_type,
+        "agent_kind": row.agent_kind,
+        "ou_id": row.ou_id,
+        "ou_path": shown(row.ou.path),
+        "owner_principal_id": row.owner_principal_id,
+        "version": row.version,
+        "generation": row.generation,
+        "cma_agent_id": _remote_id(state),
+        "sync_status": status.of(state),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _skill(row: Skill, state: SyncState | None) -> JSON:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "display_name": row.display_name,
+        "display_title": row.display_name,
+        "description": row.description,
+        "ou_id": row.ou_id,
+        "ou_path": shown(row.ou.path),
+        "skill_type": row.skill_type,
+        "tool_schema": row.tool_schema,
+        "current_version_id": row.current_version_id,
+        "generation": row.generation,
+        "cma_skill_id": _remote_id(state),
+        "sync_status": status.of(state),
+        "created_at": row.created_at,
+    }
+
+
+def _skill_version(row: SkillVersion, state: SyncState | None, *, is_current: bool) -> JSON:
+    return {
+        "id": row.id,
+        "number": row.number,
+        "name": row.name,
+        "description": row.description,
+        "sha256": row.sha256,
+        "size_bytes": row.size_bytes,
+        "is_current": is_current,
+        "author_ref": row.author_ref,
+        "cma_version_id": _remote_id(state),
+        "sync_status": status.of(state),
+        "created_at": row.created_at,
+    }
+
+
+def _sync(state: SyncState | None, *, why: str) -> JSON:
+    known = state or SyncState()
+    return {
+        "status": status.of(state),
+        "live": not why,
+        "why": why,
+        "waits_for": known.waits_for,
+        "condition": known.condition,
+        "last_error": known.last_error,
+        "attempts": known.attempts,
+        "next_try_at": state.due_at if state and not _rests(state) else None,
+        "parked_at": known.parked_at,
+        "synced_at": known.synced_at,
+        "checked_at": known.checked_at,
+        "drift": known.drift,
+        "runtime_resource_id": _remote_id(state),
+        "runtime_version": known.remote_version or None,
+    }
+
+
+def _rests(state: SyncState) -> bool:
+    """Tell whether nothing will be tried: it is parked, or as it should be."""
+    return state.parked_at is not None or status.of(state) == status.SyncStatus.SYNCED
+
+
+def _remote_id(state: SyncState | None) -> str | None:
+    return (state.remote_id or None) if state else None
+
+
+def _can(row: Agent | Skill, actor: Actor, actions: Sequence[Action]) -> dict[str, bool]:
+    return {action: not reason for action, reason in reasons_against(actor, row.target(), actions).items()}

@@ -1,0 +1,164 @@
+"""What the routes of agents and skills answer, for the API's description; tests hold the answers to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal  # Any: values of a field diff
+from uuid import UUID
+
+from ninja import Schema
+
+from agents.models import AgentKind, SkillType
+from agents.spec import AgentSpec, ModelChoice, Prebuilt, Tools
+from powerloom.reconcile.status import SyncStatus
+
+
+class FieldDiffOut(Schema):
+    """One field that differs; a side where the field was absent is left out."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+
+
+class SyncOut(Schema):
+    """Where one object stands with the reconciler. `why` says in words what keeps it from being live, if anything."""
+
+    status: SyncStatus
+    live: bool
+    why: str
+    waits_for: str
+    condition: str
+    last_error: str
+    attempts: int
+    next_try_at: datetime | None
+    parked_at: datetime | None
+    synced_at: datetime | None
+    checked_at: datetime | None
+    drift: Any
+    runtime_resource_id: str | None
+    runtime_version: str | None
+
+
+class AttachmentOut(Schema):
+    """An attached skill: ours by id, pinned or (null) following the current version, or Anthropic's by short name."""
+
+    skill_id: UUID | Prebuilt
+    skill_version_id: UUID | None
+
+
+class WithheldSkillOut(Schema):
+    """An attached skill that the agent does not get now, and why."""
+
+    skill_id: UUID
+    why: str
+
+
+class AgentOut(Schema):
+    """One agent. `model`, `system_prompt` and `description` are exactly what was posted."""
+
+    id: UUID
+    name: str
+    display_name: str
+    description: str | None
+    model: ModelChoice
+    system_prompt: str
+    tools: Tools
+    metadata: dict[str, str]
+    runtime_type: Literal["cma"]
+    agent_kind: AgentKind
+    ou_id: UUID
+    ou_path: str
+    owner_principal_id: UUID
+    version: int
+    generation: int
+    cma_agent_id: str | None
+    sync_status: SyncStatus
+    created_at: datetime
+    updated_at: datetime
+
+
+class AgentDetailOut(AgentOut):
+    """One agent with what is attached to it, where it stands, and what the caller may do with it."""
+
+    owner_ref: str
+    skills: list[AttachmentOut]
+    withheld_skills: list[WithheldSkillOut]
+    mcp_servers: list[dict[str, UUID]]
+    sync: SyncOut
+    can: dict[str, bool]
+
+
+class VersionOut(Schema):
+    """One version of an agent. `cma_version` is CMA's number for it, null until it was pushed."""
+
+    number: int
+    author_ref: str
+    restored_from: int | None
+    cma_version: str | None
+    created_at: datetime
+
+
+class VersionDetailOut(VersionOut):
+    """One version with everything that the agent was to be."""
+
+    spec: AgentSpec
+
+
+class VersionDiffOut(Schema):
+    """What differs between two versions."""
+
+    before: int
+    after: int
+    changes: list[FieldDiffOut]
+
+
+class SkillOut(Schema):
+    """One skill. `current_version_id` is null until a version is activated."""
+
+    id: UUID
+    name: str
+    display_name: str
+    display_title: str
+    description: str | None
+    ou_id: UUID
+    ou_path: str
+    skill_type: SkillType
+    tool_schema: dict[str, Any] | None
+    current_version_id: UUID | None
+    generation: int
+    cma_skill_id: str | None
+    sync_status: SyncStatus
+    created_at: datetime
+
+
+class SkillDetailOut(SkillOut):
+    """One skill with where it stands, and what the caller may do with it."""
+
+    sync: SyncOut
+    can: dict[str, bool]
+
+
+class SkillVersionOut(Schema):
+    """One uploaded version. Name and description are SKILL.md's, `sha256` and `size_bytes` the content's."""
+
+    id: UUID
+    number: int
+    name: str
+    description: str
+    sha256: str
+    size_bytes: int
+    is_current: bool
+    author_ref: str
+    cma_version_id: str | None
+    sync_status: SyncStatus
+    created_at: datetime
+
+
+class GrantOut(Schema):
+    """A grant of one skill."""
+
+    id: UUID
+    principal_id: UUID
+    principal_ref: str
+    created_at: datetime

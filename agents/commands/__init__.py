@@ -1,0 +1,37 @@
+"""What can be done to agents and skills, by noun. Importing this registers every handler."""
+
+from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
+from agents.commands.attachments import AttachSkill, DetachSkill
+from agents.commands.grants import GrantSkill, RevokeSkillGrant
+from agents.commands.skills import (
+    ActivateSkillVersion,
+    ArchiveSkill,
+    CreateSkill,
+    SkillChanges,
+    SkillFields,
+    UpdateSkill,
+    UploadSkillVersion,
+)
+from agents.commands.sync import ResetAgentSync, ResetSkillSync
+from agents.commands.versions import RestoreAgent
+
+__all__ = [
+    "ActivateSkillVersion",
+    "AgentFields",
+    "ArchiveAgent",
+    "ArchiveSkill",
+    "AttachSkill",
+    "CreateAgent",
+    "CreateSkill",
+    "DetachSkill",
+    "GrantSkill",
+    "ResetAgentSync",
+    "ResetSkillSync",
+    "RestoreAgent",
+    "RevokeSkillGrant",
+    "SkillChanges",
+    "SkillFields",
+    "UpdateAgent",
+    "UpdateSkill",
+    "UploadSkillVersion",
+]

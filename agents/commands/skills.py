@@ -1,0 +1,201 @@
+"""Create, describe, fill, activate and archive skills."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar  # Any: a tool schema is other people's JSON
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.db.models import Max
+from django.utils import timezone
+from pydantic import Field, ValidationInfo, field_validator, model_serializer
+
+from accounts.queries import ou_for
+from agents import convergence, queries
+from agents.actions import Action
+from agents.models import Skill, SkillType, SkillUpload, SkillVersion
+from agents.queries.skills import principals_following, upload_for, users_of, version_of, versions_of
+from agents.spec import Description, DisplayName, Name, Part
+from powerloom.commands.registry import Change, Command, Need, Subject, handles
+from powerloom.kernel.errors import Conflict, Invalid, NameTaken
+from powerloom.kernel.refs import Actor, Target
+
+
+class SkillFields(Part):
+    """What one says of a new skill. `tool_schema` belongs to the type `tool_definition` and is kept as posted."""
+
+    name: Name
+    display_name: DisplayName
+    description: Description | None = None
+    ou_id: UUID
+    skill_type: SkillType = SkillType.ARCHIVE
+    tool_schema: Annotated[dict[str, Any] | None, Field(validate_default=True)] = None
+
+    @field_validator("tool_schema")
+    @classmethod
+    def _fits_the_type(cls, schema: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        if (info.data.get("skill_type") == SkillType.TOOL_DEFINITION) != (schema is not None):
+            raise ValueError("tool_schema goes with the skill_type tool_definition, and only with it")
+        return schema
+
+
+class CreateSkill(SkillFields, Command):
+    """Name a skill in an OU. It has no content before an upload, and no current version before an activation."""
+
+    action: ClassVar[str] = Action.SKILL_CREATE
+    id: UUID
+
+
+class SkillChanges(Part):
+    """What is to change about a skill; what is not named stays."""
+
+    display_name: DisplayName = ""
+    description: Description | None = None
+
+    @model_serializer
+    def _only_named(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
+class UpdateSkill(Command):
+    """Change how a skill is shown."""
+
+    action: ClassVar[str] = Action.SKILL_UPDATE
+    skill_id: UUID
+    changes: SkillChanges
+
+
+class UploadSkillVersion(Command):
+    """Make a staged archive the skill's newest version; content that it has already stays the version it is."""
+
+    action: ClassVar[str] = Action.SKILL_UPLOAD
+    skill_id: UUID
+    id: UUID
+    upload_id: UUID
+
+
+class ActivateSkillVersion(Command):
+    """Make a version the current one. It reaches every agent that follows the skill.
+
+    So it needs `skill:use` of the actor and of the principal of each of those agents.
+    """
+
+    action: ClassVar[str] = Action.SKILL_ACTIVATE
+    skill_id: UUID
+    version_id: UUID
+
+
+class ArchiveSkill(Command):
+    """Take a skill out of service for good. Refused while an agent has it."""
+
+    action: ClassVar[str] = Action.SKILL_ARCHIVE
+    skill_id: UUID
+
+
+def load_create(command: CreateSkill, actor: Actor) -> Subject:
+    ou = ou_for(actor, command.ou_id)
+    return Subject(ou, Target("skill", command.id, command.name, ou.organization_id, ou.path))
+
+
+@handles(CreateSkill, load=load_create)
+def create_skill(command: CreateSkill, *, subject: Subject, actor: Actor) -> Change:
+    ou = subject.row
+    fields = command.model_dump(mode="json", exclude={"id", "ou_id"})
+    skill = Skill(id=command.id, organization_id=ou.organization_id, ou=ou, **fields)
+    taken = NameTaken(f"There is a skill {skill.name} in this OU already.", field="name")
+    if Skill.objects.filter(ou=ou, name=skill.name, archived_at__isnull=True).exists():
+        raise taken
+    try:
+        skill.save(force_insert=True)
+    except IntegrityError as error:  # another transaction took the name since we looked
+        raise taken from error
+    return Change(skill, None, fields | {"ou_path": ou.path})
+
+
+def load_skill(command: UpdateSkill | UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:
+    skill = queries.skill_for_change(actor, command.skill_id)
+    return Subject(skill, skill.target())
+
+
+@handles(UpdateSkill, load=load_skill)
+def update_skill(command: UpdateSkill, *, subject: Subject, actor: Actor) -> Change:
+    skill: Skill = subject.row
+    named = command.changes.model_dump()
+    before = {name: getattr(skill, name) for name in named}
+    for name, value in named.items():
+        setattr(skill, name, value)
+    _save(skill, *named)
+    if before.get("display_name") != named.get("display_name"):
+        convergence.skill_changed(skill)
+    return Change(skill, before, named)
+
+
+@handles(UploadSkillVersion, load=load_skill)
+def upload_skill_version(command: UploadSkillVersion, *, subject: Subject, actor: Actor) -> Change:
+    skill: Skill = subject.row
+    if skill.skill_type == SkillType.TOOL_DEFINITION:
+        raise Invalid("A tool definition has a schema and no archive.", field="file")
+    upload = upload_for(actor, command.upload_id)
+    version = versions_of(skill).filter(sha256=upload.sha256).first() or _version(skill, command.id, upload, actor)
+    upload.delete()
+    after = {"version_id": str(version.id), "number": version.number, "sha256": version.sha256}
+    return Change(version, None, after | {"is_new": version.id == command.id})
+
+
+def load_activate(command: ActivateSkillVersion, actor: Actor) -> Subject:
+    skill = queries.skill_for_change(actor, command.skill_id)
+    version = version_of(skill, command.version_id)
+    target = skill.target()
+    theirs = [Need(Action.SKILL_USE, target, principal_id=who) for who in principals_following(skill)]
+    return Subject((skill, version), target, needs=(Need(Action.SKILL_USE, target), *theirs))
+
+
+@handles(ActivateSkillVersion, load=load_activate)
+def activate_skill_version(command: ActivateSkillVersion, *, subject: Subject, actor: Actor) -> Change:
+    skill, version = subject.row
+    before = skill.current_version_id
+    if before != version.id:
+        skill.current_version = version
+        _save(skill, "current_version")
+        convergence.version_activated(skill)
+    return Change(skill, {"current_version_id": _text(before)}, {"current_version_id": str(version.id)})
+
+
+@handles(ArchiveSkill, load=load_skill)
+def archive_skill(command: ArchiveSkill, *, subject: Subject, actor: Actor) -> Change:
+    skill: Skill = subject.row
+    if users_of(skill).exists():
+        seen = queries.agents_visible_to(actor).filter(pk__in=users_of(skill).values("pk"))[:5]
+        names = ", ".join(agent.ref for agent in seen) or "one that you cannot see"
+        raise Conflict(f"{skill.name} is attached to agents ({names}). Detach it first.")
+    skill.archived_at = timezone.now()
+    _save(skill, "archived_at")
+    convergence.skill_changed(skill, urgent=True)
+    return Change(skill, {"archived": False}, {"archived": True})
+
+
+def _save(skill: Skill, *fields: str) -> None:
+    skill.generation += 1
+    skill.save(update_fields=[*fields, "generation"])
+
+
+def _version(skill: Skill, version_id: UUID, upload: SkillUpload, actor: Actor) -> SkillVersion:
+    latest: int | None = versions_of(skill).aggregate(latest=Max("number"))["latest"]
+    version = SkillVersion(
+        id=version_id,
+        skill=skill,
+        number=(latest or 0) + 1,
+        name=upload.name,
+        description=upload.description,
+        sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        archive=upload.archive,
+        author_ref=actor.ref,
+    )
+    version.save(force_insert=True)
+    convergence.version_uploaded(skill, version)
+    return version
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,63 @@
+"""Ask the reconciler to try again, after somebody put right what had stopped it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from agents import queries
+from agents.actions import Action
+from agents.kinds import SyncKind
+from agents.models import Agent, Skill
+from agents.queries.skills import versions_of
+from agents.queries.sync import parked
+from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.kernel.errors import Conflict
+from powerloom.kernel.refs import Actor
+from powerloom.reconcile import intents
+
+
+class ResetAgentSync(Command):
+    """Try an agent again from the start; its organization's environment too, if that is parked."""
+
+    action: ClassVar[str] = Action.AGENT_RESET_SYNC
+    agent_id: UUID
+
+
+class ResetSkillSync(Command):
+    """Try a skill, and those of its versions that are parked, again from the start."""
+
+    action: ClassVar[str] = Action.SKILL_RESET_SYNC
+    skill_id: UUID
+
+
+def load_agent(command: ResetAgentSync, actor: Actor) -> Subject:
+    agent = queries.agent_for_change(actor, command.agent_id)
+    return Subject(agent, agent.target())
+
+
+@handles(ResetAgentSync, load=load_agent, holdable=False)
+def reset_agent_sync(command: ResetAgentSync, *, subject: Subject, actor: Actor) -> Change:
+    agent: Agent = subject.row
+    environment = parked(SyncKind.ENVIRONMENT, [agent.organization_id])
+    intents.reset(SyncKind.AGENT, agent.id)
+    for id_ in environment:
+        intents.reset(SyncKind.ENVIRONMENT, id_)
+    return Change(agent, None, {"reset": [SyncKind.AGENT, *[SyncKind.ENVIRONMENT for _ in environment]]})
+
+
+def load_skill(command: ResetSkillSync, actor: Actor) -> Subject:
+    skill = queries.skill_for_change(actor, command.skill_id)
+    return Subject(skill, skill.target())
+
+
+@handles(ResetSkillSync, load=load_skill, holdable=False)
+def reset_skill_sync(command: ResetSkillSync, *, subject: Subject, actor: Actor) -> Change:
+    skill: Skill = subject.row
+    if not versions_of(skill).exists():
+        raise Conflict(f"{skill.name} has no version yet, so there is nothing to try again.")
+    stopped = parked(SyncKind.SKILL_VERSION, versions_of(skill).values_list("pk", flat=True))
+    intents.reset(SyncKind.SKILL, skill.id)
+    for id_ in stopped:
+        intents.reset(SyncKind.SKILL_VERSION, id_)
+    return Change(skill, None, {"reset": [SyncKind.SKILL, *[SyncKind.SKILL_VERSION for _ in stopped]]})

@@ -1,0 +1,47 @@
+"""What a change means for the reconciler, in one place: which of our objects CMA must now hold, and which must move.
+
+Called by handlers inside the transaction of their change, so that change and intent stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from agents.kinds import SyncKind
+from agents.models import Agent, Skill, SkillVersion
+from agents.queries.skills import trackers_of
+from powerloom.reconcile import intents
+from powerloom.reconcile.models import SyncState
+
+
+def agent_declared(agent: Agent) -> None:
+    """A new agent: it, and the environment that its organization's agents share, must exist on CMA."""
+    if not SyncState.objects.filter(kind=SyncKind.ENVIRONMENT, object_id=agent.organization_id).exists():
+        intents.declare(SyncKind.ENVIRONMENT, [agent.organization_id], organization_id=agent.organization_id)
+    intents.declare(SyncKind.AGENT, [agent.id], organization_id=agent.organization_id)
+
+
+def agents_changed(ids: Iterable[UUID], *, urgent: bool = False) -> None:
+    """What these agents should be has changed: new spec, archived, or another skill version underneath.
+
+    `urgent` when it takes something away from them.
+    """
+    intents.mark_stale(SyncKind.AGENT, ids, urgent=urgent)
+
+
+def skill_changed(skill: Skill, *, urgent: bool = False) -> None:
+    """The skill's name or its life has changed. One without a version is not known to the reconciler yet."""
+    intents.mark_stale(SyncKind.SKILL, [skill.id], urgent=urgent)
+
+
+def version_uploaded(skill: Skill, version: SkillVersion) -> None:
+    """A new version must exist on CMA, and with the first one the skill itself."""
+    if version.number == 1:
+        intents.declare(SyncKind.SKILL, [skill.id], organization_id=skill.organization_id)
+    intents.declare(SyncKind.SKILL_VERSION, [version.id], organization_id=skill.organization_id)
+
+
+def version_activated(skill: Skill) -> None:
+    """Every live agent that follows the skill's current version must be pushed again: one UPDATE for any number."""
+    agents_changed(trackers_of(skill).values_list("pk", flat=True))

@@ -1,0 +1,25 @@
+"""Reads of this app, by noun. Every function says who asks."""
+
+from agents.queries.agents import (
+    acting_principal_id,
+    agent_for_change,
+    agent_for_invoke,
+    agent_for_read,
+    agents_visible_to,
+    latest_versions,
+    spec_of,
+)
+from agents.queries.skills import skill_for_change, skill_for_read, skills_visible_to
+
+__all__ = [
+    "acting_principal_id",
+    "agent_for_change",
+    "agent_for_invoke",
+    "agent_for_read",
+    "agents_visible_to",
+    "latest_versions",
+    "skill_for_change",
+    "skill_for_read",
+    "skills_visible_to",
+    "spec_of",
+]

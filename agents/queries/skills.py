@@ -1,0 +1,128 @@
+"""Reads of skills. Whatever a function here returns, its actor may see; what he may not see is absent.
+
+A version's archive may be 50 MiB, so no list loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts import rbac
+from accounts.models import Binding, DecisionType
+from agents.actions import Action
+from agents.models import Agent, AgentKind, AgentSkill, Skill, SkillUpload, SkillVersion
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+
+def skills_visible_to(actor: Actor) -> QuerySet[Skill]:
+    """Return the live skills that the actor may read, by binding or by a grant of that one skill, with their OU."""
+    return (
+        Skill.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+        .filter(rbac.permitted(actor, Action.SKILL_READ, resource_field="pk"))
+        .select_related("ou")
+    )
+
+
+def skill_for_read(actor: Actor, skill_id: UUID) -> Skill:
+    """Return a live skill that the actor may read. Raises `NotFound`."""
+    return _one(skills_visible_to(actor), skill_id)
+
+
+def skill_for_change(actor: Actor, skill_id: UUID) -> Skill:
+    """As `skill_for_read`, locked until the end of the transaction."""
+    return _one(skills_visible_to(actor).select_for_update(of=("self",)), skill_id)
+
+
+def versions_of(skill: Skill) -> QuerySet[SkillVersion]:
+    """Return every version of a skill that the caller already holds, without the archives."""
+    return SkillVersion.objects.filter(skill=skill).defer("archive")
+
+
+def version_of(skill: Skill, version_id: UUID) -> SkillVersion:
+    """Return one version of the skill. Raises `NotFound`."""
+    version = versions_of(skill).filter(pk=version_id).first()
+    if version is None:
+        raise NotFound
+    return version
+
+
+def trackers_of(skill: Skill) -> QuerySet[Agent]:
+    """Return the live agents whose attachment follows the skill's current version."""
+    following = AgentSkill.objects.filter(skill=skill, skill_version__isnull=True)
+    return Agent.objects.filter(archived_at__isnull=True, pk__in=following.values("agent_id"))
+
+
+def users_of(skill: Skill) -> QuerySet[Agent]:
+    """Return the live agents that have the skill attached, pinned or not."""
+    return Agent.objects.filter(
+        archived_at__isnull=True, pk__in=AgentSkill.objects.filter(skill=skill).values("agent_id")
+    )
+
+
+def principals_following(skill: Skill) -> set[UUID]:
+    """Return whose rights lend the skill's current version to agents: owners, and service agents themselves."""
+    rows = trackers_of(skill).values_list("agent_kind", "owner_principal_id", "pk")
+    return {owner if kind == AgentKind.USER else agent for kind, owner, agent in rows}
+
+
+def upload_for(actor: Actor, upload_id: UUID) -> SkillUpload:
+    """Return a staged archive of the actor's organization. Raises `NotFound`."""
+    found = SkillUpload.objects.filter(Q(organization_id=actor.organization_id), pk=upload_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def may_upload(actor: Actor, skill_id: UUID) -> bool:
+    """Tell whether it is worth unpacking an archive for this actor. The bus decides; this only spares the work."""
+    skill = skills_visible_to(actor).filter(pk=skill_id).first()
+    return skill is not None and rbac.may(actor, Action.SKILL_UPLOAD, skill.ou.path, skill.id).allowed
+
+
+def version_like(actor: Actor, skill_id: UUID, upload_id: UUID) -> SkillVersion:
+    """Return the version of the skill that has the staged archive's content. Raises `NotFound`."""
+    upload = upload_for(actor, upload_id)
+    version = versions_of(skill_for_read(actor, skill_id)).filter(sha256=upload.sha256).first()
+    if version is None:
+        raise NotFound
+    return version
+
+
+def grants_of(skill: Skill) -> QuerySet[Binding]:
+    """Return the live grants of this one skill."""
+    return Binding.objects.filter(
+        resource_id=skill.id, ended_at__isnull=True, decision_type=DecisionType.ALLOW
+    ).select_related("principal", "role", "scope_ou")
+
+
+def grant_of(skill: Skill, grant_id: UUID) -> Binding:
+    """Return one live grant of this skill, locked. Raises `NotFound`."""
+    found = grants_of(skill).filter(pk=grant_id).select_for_update(of=("self",)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def grant_to(skill: Skill, principal_id: UUID) -> Binding:
+    """Return the live grant of this skill to the principal. Raises `NotFound`."""
+    found = grants_of(skill).filter(principal_id=principal_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def skills_for_use(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Skill]:
+    """Return those of the skills that the actor may read, by id, locked in the order of their ids."""
+    rows = skills_visible_to(actor).filter(pk__in=list(ids)).order_by("pk").select_for_update(of=("self",))
+    return {skill.id: skill for skill in rows}
+
+
+def _one(rows: QuerySet[Skill], skill_id: UUID) -> Skill:
+    found = rows.filter(pk=skill_id).first()
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,15 @@
+"""Scheduled work of agents. Safe to lose and to run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from agents import withholding
+
+SCHEDULE = {"agents-withhold": ("agents.tasks.follow_access", 2.0)}
+
+
+@shared_task(ignore_result=True)
+def follow_access() -> None:
+    """Skills that their agents may no longer use leave the runtime; those that they may use again come back."""
+    withholding.follow_access()

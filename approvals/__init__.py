@@ -1,0 +1,1 @@
+"""Four eyes: which changes wait for a second person."""

@@ -1,0 +1,1 @@
+"""The tamper-evident trail of every control-plane change: one hash chain an organization, one for the installation."""

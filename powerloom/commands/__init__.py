@@ -1,0 +1,1 @@
+"""The one governed write path: commands, their handlers and the door they go through."""

@@ -1,0 +1,153 @@
+"""The door. All governed state changes here and nowhere else.
+
+One transaction: for each command load and lock, authorize, apply; then the policies; the audit entries last, because
+they lock the chain head. A refusal or a hold rolls everything back and writes only the denial, or the one request that
+holds the set. The steps are named in `settings.COMMAND_STEPS`, in the order of safety; without them nothing passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any  # steps come by dotted name
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+from django.utils.module_loading import import_string
+from tenacity import retry, retry_if_exception, stop_after_attempt
+
+from powerloom.audit import log as audit
+from powerloom.commands import idempotency
+from powerloom.commands.idempotency import Key
+from powerloom.commands.registry import Case, Command, Done, Handler, Held, Preview, handler_of
+from powerloom.kernel.errors import Denied, NotFound
+from powerloom.kernel.ids import new_id
+from powerloom.kernel.refs import Actor, Target
+from powerloom.reconcile import intents
+
+Authorize = Callable[[Case], dict[str, Any]]
+
+RETRIES = 3  # of the whole set, after a deadlock
+
+
+class _RolledBack(Exception):
+    """Carries an outcome out of a transaction that must not commit."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+
+
+class _Refused(Exception):
+    """Carries a refusal out together with what was asked, for the audit."""
+
+    def __init__(self, error: Denied | NotFound, command: Command, target: Target | None) -> None:
+        self.error = error
+        self.command = command
+        self.target = target
+
+
+def _step(name: str) -> Callable[..., Any]:
+    step: Callable[..., Any] = import_string(settings.COMMAND_STEPS[name])
+    return step
+
+
+def submit(command: Command, *, actor: Actor, key: Key | None = None) -> Done | Held:
+    """Apply one command as `actor`.
+
+    Returns `Done` with the changed row, or `Held` when an approval policy matched.
+    Raises `NotFound`, `Denied`, `Invalid`, `Conflict` and their kin; then nothing changed but the audit trail.
+    """
+    return submit_all([command], actor=actor, key=key)
+
+
+def submit_all(
+    commands: Sequence[Command], *, actor: Actor, key: Key | None = None, ticket: Any | None = None
+) -> Done | Held:
+    """Apply a set: all of it and its record, or nothing but the denial or the request.
+
+    `ticket` is an approved request's.
+    """
+    try:
+        return _attempt(commands, actor, key, ticket)
+    except _RolledBack as rolled:
+        return Held(rolled.outcome())
+    except _Refused as refused:
+        _record_refusal(refused, actor)
+        raise refused.error from None
+
+
+def _record_refusal(refused: _Refused, actor: Actor) -> None:
+    command = refused.command
+    refused.error.is_recorded = True
+    audit.refuse(
+        actor=actor,
+        action=command.action,
+        error=refused.error,
+        target=refused.target,
+        asked=command.model_dump(mode="json"),
+    )
+
+
+def preview(commands: Sequence[Command], *, actor: Actor) -> Preview:
+    """Run the same path and roll it back; nothing is recorded, called or held."""
+    with intents.collect() as calls:
+        try:
+            with transaction.atomic(durable=True):
+                cases = _run(commands, actor)
+                held = _step("hold")(cases, ticket=None, dry_run=True)
+                raise _RolledBack(Preview(cases, held, list(calls)))
+        except _RolledBack as rolled:
+            found: Preview = rolled.outcome
+            return found
+        except _Refused as refused:
+            raise refused.error from None
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) in {"40001", "40P01"}
+
+
+@retry(retry=retry_if_exception(_is_deadlock), stop=stop_after_attempt(1 + RETRIES), reraise=True)
+def _attempt(commands: Sequence[Command], actor: Actor, key: Key | None, ticket: Any | None) -> Done:
+    set_id = new_id()
+    with transaction.atomic(durable=True):
+        if key and (earlier := idempotency.claim(key, actor)):
+            return Done([], [], earlier.refs, earlier.set_id, replayed=True)
+        cases = _run(commands, actor)
+        if held := _step("hold")(cases, ticket=ticket, dry_run=False):
+            raise _RolledBack(held)
+        refs = [(case.target.kind, case.target.id) for case in cases]
+        if key:
+            idempotency.settle(key, actor, set_id, refs)
+        audit.append([_entry(case) for case in cases], actor=actor, set_id=set_id, approval=ticket)
+    changes = [case.change for case in cases if case.change]
+    return Done([change.row for change in changes], changes, refs, set_id)
+
+
+def _run(commands: Sequence[Command], actor: Actor) -> list[Case]:
+    handlers = [handler_of(command) for command in commands]
+    authorize = _step("authorize")(actor, handlers)
+    return [_case(command, handler, actor, authorize) for command, handler in zip(commands, handlers, strict=True)]
+
+
+def _case(command: Command, handler: Handler[Any], actor: Actor, authorize: Authorize) -> Case:
+    target = None
+    try:
+        case = Case(command, actor, handler, handler.load(command, actor))
+        target = case.target
+        case.decision = authorize(case)
+        case.change = handler.apply(command, subject=case.subject, actor=actor)
+    except (NotFound, Denied) as error:
+        raise _Refused(error, command, target) from error
+    return case
+
+
+def _entry(case: Case) -> audit.Record:
+    change = case.change
+    return audit.Record(
+        action=case.command.action,
+        command=type(case.command).__name__,
+        target=case.target,
+        before=change.before if change else None,
+        after=change.after if change else None,
+        decision=case.decision,
+    )

@@ -1,0 +1,112 @@
+"""The rail and the rest of the shell, for every template: rooms, scope, theme, who is here.
+
+A room is listed once it exists; the console grows by one line here and one `urls.py` in the room's app.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any  # template context
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from powerloom.web.requests import request_id
+
+THEMES = ("light", "dark")
+SHEETS = ("css/tokens.css", "css/base.css", "css/shell.css", "css/parts.css", "css/reading.css")
+
+# Nothing is evaluated, no script tag of a fragment runs, nothing leaves the origin, nothing stays in localStorage;
+# answers of refusal are swapped like others, because they are fragments for people too.
+HTMX = json.dumps(
+    {
+        "allowEval": False,
+        "allowScriptTags": False,
+        "selfRequestsOnly": True,
+        "historyCacheSize": 0,
+        "refreshOnHistoryMiss": True,
+        "includeIndicatorStyles": False,
+        "inlineScriptNonce": "",
+        "inlineStyleNonce": "",
+        "responseHandling": [
+            {"code": "204", "swap": False},
+            {"code": "[23]..", "swap": True},
+            {"code": "[45]..", "swap": True, "error": True},
+        ],
+    }
+)
+
+
+@dataclass(frozen=True)
+class Room:
+    """One line of the rail. `key` follows `g` on the keyboard; `scoped` rooms understand `?ou=`."""
+
+    name: str
+    view: str
+    icon: str
+    key: str
+    scoped: bool = False
+
+
+ROOMS = (
+    Room("Overview", "console:home", "layout-dashboard", "o"),
+    Room("Agents", "agents:list", "bot", "a", scoped=True),
+    Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True),
+    Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
+)
+OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `shell`, what the frame of every page shows."""
+    user: Any = getattr(request, "user", None)  # accounts.User or nobody
+    known = user is not None and user.is_authenticated
+    return {"shell": frame(request) | (_of_user(request, user) if known else {})}
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Return what the frame needs without knowing who asks, so without the database."""
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "theme": theme if theme in THEMES else "",
+        "sheets": SHEETS,
+        "htmx": HTMX,
+        "request_id": request_id(request),
+    }
+
+
+def _of_user(request: HttpRequest, user: Any) -> dict[str, Any]:
+    listed = (*ROOMS, OPERATOR_ROOM) if user.is_staff else ROOMS
+    organization = user.organization
+    current = _current(request)
+    return {
+        "who": user.email,
+        "organization": organization,
+        "rooms": [_line(request, room, current) for room in listed],
+        "scope": request.GET.get("ou") or (f"/{organization.name}" if organization else ""),
+        "scoped_room": reverse((current if current and current.scoped else ROOMS[1]).view),
+    }
+
+
+def _current(request: HttpRequest) -> Room | None:
+    if request.resolver_match is None:
+        return None
+    view = request.resolver_match.view_name
+    room_app = view.partition(":")[0]
+    exact = [room for room in ROOMS if room.view == view]
+    of_app = [room for room in ROOMS if room.view.startswith(f"{room_app}:") and room_app != "console"]
+    return next(iter(exact + of_app), None)
+
+
+def _line(request: HttpRequest, room: Room, current: Room | None) -> dict[str, Any]:
+    scope = request.GET.get("ou")
+    query = f"?{urlencode({'ou': scope})}" if scope and room.scoped else ""
+    return {
+        "name": room.name,
+        "icon": room.icon,
+        "key": room.key,
+        "url": reverse(room.view) + query,
+        "current": room is current,
+    }

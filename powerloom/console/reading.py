@@ -1,0 +1,78 @@
+"""Text and JSON from elsewhere, made safe to read: hidden characters become visible, deep values become a tree with a
+floor.
+
+Control and bidirectional characters can make a prompt or a tool call look like another one; here they show as
+`⟦U+202E⟧`.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from typing import Any  # a JSON value
+
+from agents.diff import ABSENT, diff
+
+DEEPEST = 24
+PLAIN = {"\n", "\t"}
+UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One place in a JSON tree: a leaf has text, a branch has children."""
+
+    kind: str
+    key: str = ""
+    text: str = ""
+    children: list[Node] = field(default_factory=list)
+
+
+def visible(text: str) -> str:
+    """Return the text with every control, format and private-use character written out."""
+    return "".join(_spelled(character) for character in text)
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable() or character in PLAIN or unicodedata.category(character) not in UNSEEN:
+        return character
+    return f"⟦U+{ord(character):04X}⟧"
+
+
+def tree(value: Any, *, key: str = "", depth: int = 0) -> Node:
+    """Return the JSON value as nodes; what lies deeper than the floor becomes one line of JSON."""
+    if depth < DEEPEST and isinstance(value, dict) and value:
+        children = [tree(child, key=visible(str(name)), depth=depth + 1) for name, child in value.items()]
+        return Node("object", key, _count(value, "field"), children)
+    if depth < DEEPEST and isinstance(value, list) and value:
+        children = [tree(child, key=str(place), depth=depth + 1) for place, child in enumerate(value)]
+        return Node("array", key, _count(value, "item"), children)
+    if isinstance(value, str):
+        return Node("string", key, visible(value))
+    return Node("other", key, visible(json.dumps(value, ensure_ascii=False)))
+
+
+def _count(values: Sized, noun: str) -> str:
+    return f"{len(values)} {noun}{'' if len(values) == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of a change, as text; None where the field did not exist."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+def field_changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[FieldChange]:
+    """Return the fields that differ between two JSON objects, in the order of their names."""
+    return [FieldChange(one.path, _side(one.before), _side(one.after)) for one in diff(before or {}, after or {})]
+
+
+def _side(value: Any) -> str | None:
+    if value is ABSENT:
+        return None
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))

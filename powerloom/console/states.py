@@ -1,0 +1,67 @@
+"""The state words, the same here, in the API and in the CLI, each with the tone and the icon that go with it.
+
+Color never speaks alone: a badge is icon, word and tone together. A state that is not in the table is shown as it is
+stored, muted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Badge:
+    """How one state is shown. `calm` states carry no age."""
+
+    word: str
+    tone: str
+    icon: str
+    calm: bool = False
+
+
+STATES: dict[str, dict[str, Badge]] = {
+    "sync": {
+        "synced": Badge("Synced", "ok", "check", calm=True),
+        "pending": Badge("Pending", "busy", "circle-dashed"),
+        "syncing": Badge("Syncing", "busy", "refresh-cw"),
+        "waiting": Badge("Waiting", "warn", "hourglass"),
+        "drifted": Badge("Drifted", "warn", "git-compare"),
+        "parked": Badge("Parked", "bad", "circle-pause"),
+    },
+    "health": {
+        "ready": Badge("Ready", "ok", "circle-check", calm=True),
+        "degraded": Badge("Degraded", "warn", "triangle-alert"),
+        "unreachable": Badge("Unreachable", "bad", "unplug"),
+        "frozen": Badge("Frozen", "busy", "snowflake"),
+    },
+    "session": {
+        "pending": Badge("Pending", "busy", "circle-dashed"),
+        "running": Badge("Running", "busy", "play"),
+        "waiting_for_approval": Badge("Waiting for approval", "held", "hourglass"),
+        "idle_end_turn": Badge("Idle", "ok", "circle-check", calm=True),
+        "terminated": Badge("Terminated", "off", "circle-stop", calm=True),
+        "timeout": Badge("Timed out", "warn", "timer"),
+        "failed": Badge("Failed", "bad", "circle-x"),
+    },
+    "approval": {
+        "pending": Badge("Pending", "held", "hourglass"),
+        "approved": Badge("Approved", "busy", "check"),
+        "applied": Badge("Applied", "ok", "circle-check", calm=True),
+        "rejected": Badge("Rejected", "bad", "ban"),
+        "cancelled": Badge("Cancelled", "off", "x", calm=True),
+        "expired": Badge("Expired", "off", "clock", calm=True),
+        "failed": Badge("Failed", "bad", "circle-x"),
+    },
+    "decision": {
+        "allowed": Badge("Allowed", "ok", "check", calm=True),
+        "denied": Badge("Denied", "bad", "ban", calm=True),
+        "not_found": Badge("Hidden", "bad", "ban", calm=True),
+        "recorded": Badge("Recorded", "off", "check", calm=True),
+    },
+}
+
+
+def badge(family: str, state: str) -> Badge:
+    """Return how `state` of `family` is shown."""
+    unknown = Badge(state.replace("_", " ").capitalize(), "off", "circle-dashed", calm=True)
+    return STATES[family].get(state, unknown)

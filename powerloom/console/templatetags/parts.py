@@ -1,0 +1,107 @@
+"""The parts of the look as tags: icon, badge, age, crumbs, diff, JSON tree. Each renders one fragment of
+`templates/parts/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any  # template values and JSON
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from powerloom.console import reading, states
+
+register = template.Library()
+
+UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16) -> SafeString:
+    """Return the icon from the sprite; it is ornament, the word beside it speaks."""
+    return format_html(
+        '<svg width="{0}" height="{0}" aria-hidden="true"><use href="{1}#{2}"></use></svg>',
+        size,
+        static("img/icons.svg"),
+        name,
+    )
+
+
+def age_text(seconds: float) -> str:
+    """Return an age in its largest whole unit: `12 s`, `4 m`, `2 h`, `3 d`. `static/js/times.js` says the same."""
+    for unit, size in UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """Return a moment as its age, with the exact time and zone on hover."""
+    if moment is None:
+        return "–"
+    return format_html(
+        '<time datetime="{}" title="{}" data-age>{}</time>',
+        moment.isoformat(),
+        moment.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        age_text((timezone.now() - moment).total_seconds()),
+    )
+
+
+@register.filter
+def duration(length: timedelta | float | None) -> str:
+    """Return a length of time with its seconds: `4.2 s`, `3 m 05 s`, `1 h 02 m`."""
+    if length is None:
+        return "–"
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left:02d} m" if hours else f"{minutes} m {rest:02d} s"
+
+
+@register.filter
+def shown_path(path: str) -> str:
+    """Return an OU path as people write it, without the closing slash."""
+    return path.rstrip("/") or "/"
+
+
+@register.filter
+def visible(text: object) -> str:
+    """Return text from elsewhere with its hidden characters written out."""
+    return reading.visible(str(text))
+
+
+@register.inclusion_tag("parts/badge.html")
+def badge(family: str, state: str, since: datetime | None = None, note: str = "") -> Mapping[str, Any]:
+    """Show a state: icon, word and, when it is not the calm one, its age. `note` follows the word (`for
+    python-lint`).
+    """
+    shown = states.badge(family, state)
+    return {"badge": shown, "since": None if shown.calm else since, "note": note}
+
+
+@register.inclusion_tag("parts/crumbs.html")
+def crumbs(path: str, room: str = "") -> Mapping[str, Any]:
+    """Show an OU path; each step leads to `room` with that OU as its scope."""
+    names = path.strip("/").split("/") if path.strip("/") else []
+    steps = [{"name": name, "path": "/" + "/".join(names[: place + 1])} for place, name in enumerate(names)]
+    return {"steps": steps, "room": room}
+
+
+@register.inclusion_tag("parts/json.html")
+def json_tree(value: Any) -> Mapping[str, Any]:
+    """Show a JSON value as a tree that folds."""
+    return {"node": reading.tree(value), "open": True}
+
+
+@register.inclusion_tag("parts/diff.html")
+def diff(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Mapping[str, Any]:
+    """Show the fields that differ, before and after."""
+    return {"changes": reading.field_changes(before, after)}

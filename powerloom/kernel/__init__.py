@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, canonical JSON, ids, state moves, keys. Knows no app and no database table."""

@@ -1,0 +1,1 @@
+"""Run modes: everything in one process (`manage.py up`), or each process by itself."""

@@ -1,0 +1,61 @@
+"""The development organization, as data: what the first run declares through the public API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAME = "dev-org"
+ADMIN = "admin@dev.local"
+
+ENGINEERING = f"/{NAME}/engineering"
+PLATFORM = f"{ENGINEERING}/platform"
+SALES = f"/{NAME}/sales"
+
+OUS = (  # parents before children: parent path, name, display name
+    (f"/{NAME}", "engineering", "Engineering"),
+    (ENGINEERING, "platform", "Platform"),
+    (f"/{NAME}", "sales", "Sales"),
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One of the cast: a user, its home, and the one role it has somewhere."""
+
+    email: str
+    name: str
+    home: str
+    role: str
+    scope: str
+
+
+CAST = (
+    Person("erin@dev.local", "Erin Engineer", ENGINEERING, "OUAdmin", ENGINEERING),
+    Person("omar@dev.local", "Omar Operator", PLATFORM, "AgentOperator", ENGINEERING),
+    Person("emma@dev.local", "Emma Sales", SALES, "AgentOwner", SALES),
+    Person("vera@dev.local", "Vera Approver", ENGINEERING, "Approver", f"/{NAME}"),
+    Person("audrey@dev.local", "Audrey Auditor", SALES, "Auditor", f"/{NAME}"),
+)
+
+SKILL = {
+    "name": "python-lint",
+    "display_name": "Python Linter",
+    "description": "Lint Python files for style and error patterns.",
+    "skill_type": "archive",
+}
+
+AGENT = {
+    "name": "code-reviewer",
+    "display_name": "Code Reviewer",
+    "description": "Reviews Python changes.",
+    "model": "claude-sonnet-4-6",
+    "system_prompt": (
+        "Review Python code for correctness, security, and style.\n"
+        "Flag potential bugs. Suggest improvements. Be concise.\n"
+    ),
+    "runtime_type": "cma",
+    "agent_kind": "user",
+}
+
+PROMPT = "Review the migration in PR #42 for safety issues."
+TITLE = "PR #42 review"

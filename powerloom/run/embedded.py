@@ -1,0 +1,80 @@
+"""The embedded mode: web, relay, worker and beat in one process, stopped in order within seconds.
+
+    reactor starts → relay (a task in its loop) → worker thread → beat thread → ready
+    SIGINT/SIGTERM → relay drains → beat and worker stop → sockets close → exit 0
+
+Nothing that stops here can lose work: the database is the only truth, and what was under way is found again by the
+sweeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any  # Twisted is untyped
+
+import daphne.server  # noqa: F401  it installs the asyncio reactor, so it comes before whatever imports Twisted's
+from daphne.server import Server  # before Twisted's reactor: it chooses the one that runs on asyncio
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from powerloom.run.background import Beat, Worker
+from powerloom.run.layers import ThreadSafeInMemoryChannelLayer
+from powerloom.run.readiness import parts
+from powerloom.run.server import web_server
+from sessions import relay
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 2.0  # for the relay to write what it has
+
+
+class Embedded:
+    """Owns the parts of the one process. `run` returns when it was told to stop."""
+
+    def __init__(self, *, host: str, port: int, on_ready: Callable[[], None]) -> None:
+        self._on_ready = on_ready
+        self._stop_relay = asyncio.Event()
+        self._relay: asyncio.Task[None] | None = None
+        self._background = (Beat(), Worker())
+        self._server: Server = web_server(host=host, port=port)
+
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        owner: Any = reactor
+        owner.callWhenRunning(self._start)
+        owner.addSystemEventTrigger("before", "shutdown", self._stop)
+        self._server.run()
+
+    def stop(self) -> None:
+        """Ask for the end from any thread."""
+        owner: Any = reactor
+        owner.callFromThread(owner.stop)
+
+    def _start(self) -> None:
+        loop = asyncio.get_event_loop()
+        ThreadSafeInMemoryChannelLayer.bind(loop)
+        self._relay = loop.create_task(relay.run(self._stop_relay))
+        self._relay.add_done_callback(self._relay_ended)
+        for part in self._background:
+            part.start()
+        parts.started("relay", "worker", "beat")
+        self._on_ready()
+
+    def _relay_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            log.critical("The relay failed; stopping", exc_info=error)
+            self.stop()
+
+    def _stop(self) -> Deferred[None]:
+        parts.stopped()
+        self._stop_relay.set()
+        return Deferred.fromFuture(asyncio.ensure_future(self._drain()))
+
+    async def _drain(self) -> None:
+        if self._relay is not None:
+            await asyncio.wait({self._relay}, timeout=DRAIN_SECONDS)
+            self._relay.cancel()
+        for part in self._background:
+            await asyncio.get_running_loop().run_in_executor(None, part.stop)

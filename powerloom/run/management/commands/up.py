@@ -1,0 +1,98 @@
+"""`manage.py up`: everything in one process, then the main job, narrated, then it serves.
+
+Data folder, local runtime, database, web, worker, beat and relay; then the story (`powerloom.run.story`) walks the
+main job as any client would: over HTTP and a WebSocket.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+
+from powerloom.reconcile import claims
+from powerloom.run import devorg, home
+from powerloom.run.background import leave
+from powerloom.run.ports import is_free
+from powerloom.run.runtime import LocalRuntime
+from powerloom.run.story import Story, StoryFailed
+
+HOST = "127.0.0.1"
+
+
+class Command(BaseCommand):
+    help = "Run all of Powerloom in one process on this machine and walk through the main job."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8000, help="default $PORT or 8000")
+        once = os.environ.get("ONCE", "") not in {"", "0"}
+        parser.add_argument("--once", action="store_true", default=once, help="stop after the main job (or $ONCE=1)")
+        parser.add_argument("--no-story", action="store_true", help="only serve")
+        parser.add_argument("--patience", type=float, default=90, help="seconds for the agent to become live (90)")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        self.console = Console(highlight=False)
+        self.once = options["once"]
+        self.with_story = not options["no_story"]
+        self.patience = options["patience"]
+        self.url = f"http://{HOST}:{options['port']}"
+        self.exit_code = 0
+        if not is_free(HOST, options["port"]):
+            raise CommandError(f"Port {options['port']} is taken. Choose another: make up PORT={options['port'] + 1}")
+        try:
+            self.lock = home.claim(settings.HOME)
+        except home.HomeInUse as error:
+            raise CommandError(str(error)) from error
+        runtime = self._runtime()
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            claims.release_all()
+            call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, if_missing=True, verbosity=0)
+            self._serve(options["port"])
+        finally:
+            if runtime:
+                runtime.stop()
+        leave(self.exit_code)
+
+    def _runtime(self) -> LocalRuntime | None:
+        """Start the local runtime unless a hosted CMA is named; either way the rest of the product only knows a URL
+        and a key.
+        """
+        if settings.CMA_URL or settings.CMA_KEY:
+            if not (settings.CMA_URL and settings.CMA_KEY):
+                raise CommandError("Set both POWERLOOM_CMA_URL and ANTHROPIC_API_KEY for the hosted CMA, or neither.")
+            return None
+        logs = settings.HOME / "logs"
+        logs.mkdir(exist_ok=True)
+        runtime = LocalRuntime(settings.HOME / "runtime", logs / "local-runtime.log")
+        runtime.start()
+        settings.CMA_URL, settings.CMA_KEY = runtime.url, runtime.key
+        return runtime
+
+    def _serve(self, port: int) -> None:
+        # Twisted's reactor may be installed only now: every other command is quicker without it.
+        from powerloom.run.embedded import Embedded  # noqa: PLC0415
+
+        self.process = Embedded(host=HOST, port=port, on_ready=self._ready)
+        self.process.run()
+
+    def _ready(self) -> None:
+        threading.Thread(target=self._tell, name="story", daemon=True).start()
+
+    def _tell(self) -> None:
+        try:
+            if self.with_story:
+                Story(self.url, self.console, patience=self.patience).tell()
+        except StoryFailed as failure:
+            self.exit_code = 1
+            self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {failure}", soft_wrap=True)
+        if self.once:
+            self.process.stop()
+        else:
+            self.console.print(f"\nServing on [bold]{self.url}[/bold]. Ctrl-C stops everything; nothing is lost.")

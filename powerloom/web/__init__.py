@@ -1,0 +1,1 @@
+"""What every edge shares: request ids, who asks, one error shape, lists that page or stream."""

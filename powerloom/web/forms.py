@@ -1,0 +1,60 @@
+"""Forms of the console whose rules are a pydantic model's: the same schema that the API and the commands use.
+
+The Django form says how a field is drawn; the schema says what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar  # Any: cleaned form values
+
+from django import forms
+from django.forms.renderers import TemplatesSetting
+from pydantic import BaseModel, ValidationError
+
+from powerloom.kernel.errors import Invalid
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Renderer(TemplatesSetting):
+    """Draws every form with the parts of the look."""
+
+    form_template_name = "parts/form.html"
+    field_template_name = "parts/field.html"
+
+
+class SchemaForm(forms.Form, Generic[S]):
+    """A form that is valid when its schema says so; then `value` is the schema's instance.
+
+    The schema is mostly a command: `given` are its fields that the URL decides, not the person.
+    """
+
+    schema: ClassVar[type[BaseModel]]
+    required_css_class = "required"
+    value: S
+
+    def __init__(self, *args: Any, given: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.given = dict(given or {})
+
+    def refuse(self, error: Invalid) -> None:
+        """Show a refusal beside its field; what was typed stays."""
+        self.add_error(self._place((str(error.detail.get("field", "")),)), error.message)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                self.value = self.schema.model_validate(self.payload(cleaned))  # type: ignore[assignment]  # S is this schema
+            except ValidationError as error:
+                for problem in error.errors(include_url=False):
+                    self.add_error(self._place(problem["loc"]), problem["msg"])
+        return cleaned
+
+    def payload(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        """Return what the schema is asked about: fields left empty are left out."""
+        return self.given | {name: value for name, value in cleaned.items() if value not in ("", None)}
+
+    def _place(self, loc: tuple[int | str, ...]) -> str | None:
+        return str(loc[0]) if loc and str(loc[0]) in self.fields else None

@@ -1,0 +1,15 @@
+"""What can be done to sessions. Importing this package registers every handler."""
+
+from sessions.commands.ends import CloseSession, DeleteSession, RenameSession
+from sessions.commands.entries import ConfirmToolUse, InterruptSession, SendMessage
+from sessions.commands.invoke import InvokeAgent
+
+__all__ = [
+    "CloseSession",
+    "ConfirmToolUse",
+    "DeleteSession",
+    "InterruptSession",
+    "InvokeAgent",
+    "RenameSession",
+    "SendMessage",
+]

@@ -1,0 +1,74 @@
+"""What a session's page reads: a stretch of its events as turns, the same after a reload as live. The caller already
+holds the session.
+
+A stretch begins after a sequence number and says where it ended, so nothing is left out between two and nothing is
+shown twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from powerloom.kernel.errors import NotFound
+from sessions import transcript
+from sessions.lane import Tick, ticks
+from sessions.models import AgentSession, InputKind, SessionEvent, SessionInput
+from sessions.transcript import Turn
+
+MOST = 500
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some events, drawn; `last_seq` is the last one in it, `has_more` whether others follow already."""
+
+    turns: list[Turn]
+    last_seq: int
+    has_more: bool
+
+
+def stretch(session: AgentSession, *, after_seq: int = 0, raw: bool = False, most: int = MOST) -> Stretch:
+    """Return the events after `after_seq` as turns, or with `raw` one by one; at most three queries."""
+    found = list(_events(session).filter(seq__gt=after_seq).order_by("seq")[: most + 1])
+    events = found[:most]
+    last_seq = events[-1].seq if events else after_seq
+    turns = [transcript.raw(events)] if raw and events else _turns(session, events)
+    return Stretch(turns, last_seq, has_more=len(found) > most)
+
+
+def event_of(session: AgentSession, seq: int) -> SessionEvent:
+    """Return one event. Raises `NotFound`."""
+    found = _events(session).filter(seq=seq).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def lane_of(session: AgentSession) -> list[Tick]:
+    """Return the latest events as ticks; one query."""
+    latest = _events(session).order_by("-seq").values_list("seq", "event_type", "created_at")[:MOST]
+    return ticks(list(reversed(latest)))
+
+
+def waiting_inputs(session: AgentSession) -> list[SessionInput]:
+    """Return what people wrote and the runtime has not got yet, oldest first."""
+    waiting = SessionInput.objects.filter(
+        session=session, kind=InputKind.MESSAGE, sent_at__isnull=True, attempted_at__isnull=True, refused=""
+    )
+    return list(waiting.order_by("id"))
+
+
+def _events(session: AgentSession) -> QuerySet[SessionEvent]:
+    return SessionEvent.objects.filter(session=session)
+
+
+def _turns(session: AgentSession, events: list[SessionEvent]) -> list[Turn]:
+    if not events:
+        return []
+    starts = list(_events(session).filter(event_type=transcript.TURN).order_by("seq").values_list("seq", flat=True))
+    here = {event.remote_id for event in events}
+    answered = transcript.answered(events) - here
+    calls = list(_events(session).filter(remote_id__in=answered)) if answered else []
+    return transcript.turns(events, calls=calls, starts=starts)

@@ -1,0 +1,31 @@
+"""Scheduled work of sessions. Safe to lose and to run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from sessions import revocation, sweeps
+
+SCHEDULE = {
+    "sessions-deadlines": ("sessions.tasks.end_overdue_turns", 10.0),
+    "sessions-revocation": ("sessions.tasks.follow_access", 2.0),
+    "sessions-tickets": ("sessions.tasks.forget_tickets", 600.0),
+}
+
+
+@shared_task(ignore_result=True)
+def end_overdue_turns() -> None:
+    """What relays would have done, had one been there."""
+    sweeps.end_overdue_turns()
+
+
+@shared_task(ignore_result=True)
+def follow_access() -> None:
+    """Sessions that run on a right that is gone are interrupted."""
+    revocation.follow_access()
+
+
+@shared_task(ignore_result=True)
+def forget_tickets() -> None:
+    """Old tickets go."""
+    sweeps.forget_tickets()

@@ -1,0 +1,245 @@
+"""Console views of sessions: the list, one session live and replayed, invoking an agent, and what one may do to a
+session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any  # template context
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from agents.queries import agent_for_invoke, agent_for_read
+from powerloom.commands.bus import submit
+from powerloom.commands.registry import Command, Done, Held
+from powerloom.kernel.errors import Invalid
+from powerloom.kernel.ids import new_id
+from powerloom.web.answers import actor_of
+from powerloom.web.filters import Filters
+from powerloom.web.forms import SchemaForm
+from powerloom.web.lists import page_of
+from powerloom.web.pages import fragment, go, held, page, said, signed_in
+from sessions import lists, queries
+from sessions.commands import CloseSession, DeleteSession, InterruptSession
+from sessions.forms import ConfirmForm, InvokeForm, MessageForm, RenameForm
+from sessions.models import AgentSession, Status
+from sessions.obstacles import obstacles
+from sessions.replay import event_of, lane_of, stretch, waiting_inputs
+
+Then = Callable[[HttpRequest, Any, dict[str, Any]], HttpResponse]
+
+ROWS = 50
+FEW = 20
+STATUSES = [
+    (Status.PENDING, "Pending"),
+    (Status.RUNNING, "Running"),
+    (Status.IDLE_END_TURN, "Idle"),
+    (Status.TERMINATED, "Terminated"),
+    (Status.TIMEOUT, "Timed out"),
+    (Status.FAILED, "Failed"),
+]
+WORDS = {status.value: word for status, word in STATUSES}
+
+
+@signed_in
+@require_GET
+def session_list(request: HttpRequest) -> HttpResponse:
+    """The sessions that one may see, newest first."""
+    chosen = Filters(request, q="Text", status="Status", flagged="Silent degradation", agent="Agent", ou="OU")
+    rows = lists.sessions_matching(
+        actor_of(request),
+        text=chosen["q"],
+        status=chosen["status"],
+        agent=chosen["agent"],
+        under=chosen["ou"],
+        flagged=bool(chosen["flagged"]),
+    )
+    return page(
+        request,
+        "sessions/list.html",
+        "sessions/_list.html",
+        page=page_of(request, rows, size=ROWS),
+        chosen=chosen,
+        chips=chosen.chips(status=lambda status: WORDS.get(status, status)),
+        kept=chosen.kept(by_form=frozenset({"q", "status"})),
+        statuses=STATUSES,
+        bare=request.path,
+        line=_invoke_line(request, "$AGENT_ID"),
+    )
+
+
+@signed_in
+@require_GET
+def sessions_of_agent(request: HttpRequest, agent_id: UUID) -> HttpResponse:
+    """The newest sessions of one agent, for its page."""
+    agent = agent_for_read(actor_of(request), agent_id)
+    rows = lists.sessions_matching(actor_of(request), agent=str(agent.id))
+    found = page_of(request, rows, size=FEW)
+    line = _invoke_line(request, str(agent.id))
+    return fragment(request, "sessions/_of_agent.html", page=found, agent_id=agent.id, line=line)
+
+
+@signed_in
+@require_http_methods(["GET", "POST"])
+def invoke(request: HttpRequest, agent_id: UUID) -> HttpResponse:
+    """Start a session: the dialog by GET, the deed by POST."""
+    agent = agent_for_invoke(actor_of(request), agent_id)
+    if request.method == "GET":
+        return fragment(request, "sessions/_invoke_dialog.html", agent=agent, form=InvokeForm(), dialog_id="invoke")
+    form = InvokeForm(request.POST, given={"id": new_id(), "agent_id": agent_id})
+    return _submitted(request, form, "sessions/_invoke.html", {"agent": agent}, _to_session)
+
+
+@signed_in
+@require_GET
+def session_detail(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """One session: what has happened so far, and a socket for what comes."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    event = request.GET.get("event", "")
+    context = _page(request, session) | {
+        "transcript": stretch(session, raw=_is_raw(request)),
+        "form": MessageForm(),
+        "rename_form": RenameForm(initial={"title": session.title or ""}),
+        "tabs": _tabs(session, raw=_is_raw(request)),
+        "event": event_of(session, int(event)) if event.isascii() and event.isdigit() else None,
+    }
+    return fragment(request, "sessions/session.html", **context)
+
+
+@signed_in
+@require_GET
+def session_news(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """What came after `?after_seq=`, and the parts of the page that change with it."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    after = request.GET.get("after_seq", "0")
+    if not after.isascii() or not after.isdigit():
+        raise Invalid("after_seq is the number of an event.", field="after_seq")
+    news = stretch(session, after_seq=int(after), raw=_is_raw(request))
+    return fragment(request, "sessions/_live.html", **_page(request, session), transcript=news)
+
+
+@signed_in
+@require_GET
+def session_event(request: HttpRequest, session_id: UUID, seq: int) -> HttpResponse:
+    """One event as the runtime sent it."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    return fragment(request, "sessions/_event.html", event=event_of(session, seq))
+
+
+@signed_in
+@require_POST
+def message(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Write to the agent."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    form = MessageForm(request.POST, given={"session_id": session_id})
+    return _submitted(request, form, "sessions/_composer.html", _page(request, session), _new_composer)
+
+
+@signed_in
+@require_POST
+def rename(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Give the session another title."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    form = RenameForm(request.POST, given={"session_id": session_id})
+    return _submitted(request, form, "sessions/_rename.html", {"session": session}, _to_session)
+
+
+@signed_in
+@require_POST
+def interrupt(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Stop the turn."""
+    return _done(request, InterruptSession(session_id=session_id), "The agent is told to stop.")
+
+
+@signed_in
+@require_POST
+def close(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """End the session and keep what it said."""
+    return _done(request, CloseSession(session_id=session_id), "Closed.")
+
+
+@signed_in
+@require_POST
+def delete(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Delete the session and all its events."""
+    match submit(DeleteSession(session_id=session_id), actor=actor_of(request)):
+        case Done():
+            return go(request, reverse("sessions:list"), saying="Deleted. The audit entry stays.")
+        case Held(request=ask):
+            return held(request, ask)
+
+
+@signed_in
+@require_POST
+def confirm(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Say yes or no to a tool call that waits for it."""
+    form = ConfirmForm(request.POST, given={"session_id": session_id})
+    if not form.is_valid():
+        raise Invalid("Say which call, and allow or deny.")
+    return _done(request, form.value, "Said. The agent goes on.")
+
+
+def _submitted(
+    request: HttpRequest, form: SchemaForm[Any], template: str, context: dict[str, Any], then: Then
+) -> HttpResponse:
+    """Submit what the form makes; a refused value comes back with the form, what was typed in it."""
+    if not form.is_valid():
+        return fragment(request, template, status=422, **context | {"form": form})
+    try:
+        outcome = submit(form.value, actor=actor_of(request))
+    except Invalid as error:
+        form.refuse(error)
+        return fragment(request, template, status=error.status, **context | {"form": form})
+    match outcome:
+        case Done():
+            return then(request, outcome.row, context)
+        case Held(request=ask):
+            return held(request, ask)
+
+
+def _done(request: HttpRequest, command: Command, saying: str) -> HttpResponse:
+    match submit(command, actor=actor_of(request)):
+        case Done():
+            return said(request, saying)
+        case Held(request=ask):
+            return held(request, ask)
+
+
+def _to_session(request: HttpRequest, session: AgentSession, context: dict[str, Any]) -> HttpResponse:
+    return go(request, reverse("sessions:detail", args=[session.id]))
+
+
+def _new_composer(request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
+    return fragment(request, "sessions/_composer.html", **context | {"form": MessageForm()})
+
+
+def _page(request: HttpRequest, session: AgentSession) -> dict[str, Any]:
+    """Return what the page and its news share."""
+    return {
+        "session": session,
+        "state": "waiting_for_approval" if session.waiting_for else session.status,
+        "refusals": obstacles(actor_of(request), session),
+        "waiting": waiting_inputs(session),
+        "ticks": lane_of(session),
+        "view": request.GET.get("view", ""),
+    }
+
+
+def _is_raw(request: HttpRequest) -> bool:
+    return request.GET.get("view") == "events"
+
+
+def _tabs(session: AgentSession, *, raw: bool) -> list[dict[str, Any]]:
+    address = reverse("sessions:detail", args=[session.id])
+    return [
+        {"name": "Transcript", "url": address, "current": not raw},
+        {"name": "Events", "url": f"{address}?view=events", "current": raw},
+    ]
+
+
+def _invoke_line(request: HttpRequest, agent_id: str) -> str:
+    url = request.build_absolute_uri(f"/api/agents/{agent_id}/invoke")
+    return f'curl -H "Authorization: Bearer $TOKEN" {url} -d \'{{"prompt": "…"}}\''

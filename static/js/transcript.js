@@ -1,0 +1,112 @@
+// A session as it happens. The socket only tells that there is more; the server renders it, as it renders the page after a reload,
+// so live and replayed are the same HTML. Every element carries its id, so a fragment that comes twice changes nothing.
+
+import { HealingSocket } from "./socket.js";
+
+const AT_THE_END = 160;
+const AGAIN_AFTER = 2000;
+
+class Transcript {
+  constructor(element) {
+    this.element = element;
+    this.pulling = false;
+    this.behind = element.dataset.more === "yes";
+    this.socket = new HealingSocket(() => element.dataset.socket.replace("AFTER", this.seq), {
+      onFrame: () => this.pull(),
+      onOpen: () => this.pull(),
+    });
+    document.getElementById("to-end").addEventListener("click", () => this.toEnd());
+    document.addEventListener("scrollend", () => this.atEnd() && this.hideWay());
+  }
+
+  get seq() {
+    return Number(this.element.dataset.seq);
+  }
+
+  address() {
+    const url = new URL(this.element.dataset.url, location.href);
+    url.searchParams.set("after_seq", this.seq);
+    return url;
+  }
+
+  // Frames that arrive while one fetch is under way are answered together by the next.
+  async pull() {
+    this.behind = true;
+    if (this.pulling) return;
+    this.pulling = true;
+    try {
+      while (this.behind) {
+        this.behind = false;
+        await this.fetch();
+      }
+    } catch {
+      this.behind = true;
+      setTimeout(() => this.pull(), AGAIN_AFTER);
+    } finally {
+      this.pulling = false;
+    }
+  }
+
+  async fetch() {
+    const answer = await fetch(this.address(), { headers: { "HX-Request": "true" }, redirect: "error" });
+    if (answer.status >= 500) throw new Error(String(answer.status));
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const reading = this.atEnd();
+    const came = Boolean(page.querySelector("[data-transcript] > *"));
+    const news = page.querySelector("[data-transcript]");
+    for (const part of page.querySelectorAll("[data-part]")) this.morph(part);
+    for (const turn of [...news.children]) this.merge(turn);
+    this.element.dataset.seq = news.dataset.seq;
+    this.behind ||= news.dataset.more === "yes";
+    if (reading) this.toEnd();
+    else if (came) document.getElementById("to-end").hidden = false;
+  }
+
+  morph(part) {
+    const old = document.getElementById(part.id);
+    if (!old || old.contains(document.activeElement)) return;
+    Idiomorph.morph(old, part, { morphStyle: "outerHTML" });
+    htmx.process(document.getElementById(part.id));
+  }
+
+  merge(turn) {
+    const old = document.getElementById(turn.id);
+    if (old) for (const event of [...turn.querySelectorAll(":scope > .event")]) this.place(event, old);
+    else this.add(turn, this.element);
+  }
+
+  place(event, turn) {
+    const old = document.getElementById(event.id);
+    if (!old) {
+      this.add(event, turn);
+      return;
+    }
+    for (const details of event.querySelectorAll("details")) details.open ||= old.querySelector("details")?.open;
+    old.replaceWith(document.adoptNode(event));
+    htmx.process(event);
+  }
+
+  add(node, parent) {
+    parent.append(document.adoptNode(node));
+    htmx.process(node);
+  }
+
+  atEnd() {
+    return document.documentElement.scrollHeight - window.innerHeight - window.scrollY < AT_THE_END;
+  }
+
+  toEnd() {
+    window.scrollTo({ top: document.documentElement.scrollHeight });
+    this.hideWay();
+  }
+
+  hideWay() {
+    document.getElementById("to-end").hidden = true;
+  }
+}
+
+export function startTranscript() {
+  const element = document.querySelector("[data-transcript]");
+  if (element) new Transcript(element);
+}

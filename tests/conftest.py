@@ -1,0 +1,131 @@
+"""What holds for every test: loopback only, nothing left out on CI, and each test in the runs it belongs to.
+
+Fixtures by subject: `tests.database` (committed_db, race, rival), `tests.browser` (chromium, page).
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from django.db import connection
+
+pytest_plugins = ["tests.browser", "tests.database", "tests.world"]
+
+# Pure, or about the wire; these, and what a browser shows, do not change with the database: one run is enough.
+ONCE = {"unit", "house", "contract"}
+HERE = Path(__file__).parent
+
+# A busy machine is no counterexample. The second run looks for what differs by database, which few examples show.
+EXAMPLES = 25 if os.environ.get("SECOND_RUN") else 100
+hypothesis.settings.register_profile("powerloom", deadline=None, max_examples=EXAMPLES)
+hypothesis.settings.load_profile("powerloom")
+
+
+# --- Sockets: loopback only
+
+
+class OutsideError(AssertionError):
+    """A test tried to reach another machine."""
+
+
+def is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in {"", "localhost"}
+
+
+def refuse_outside(address: object) -> None:
+    """Let paths (unix sockets) and loopback pass. Raises OutsideError."""
+    host = address[0] if isinstance(address, tuple) else None
+    if isinstance(host, str) and not is_here(host):
+        raise OutsideError(f"tests talk to this machine only, not to {host}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only() -> Iterator[None]:
+    """Names are not looked up outside, and addresses outside are not reached."""
+    originals = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+    look_up = socket.getaddrinfo
+
+    def guarded(name: str) -> Any:
+        def call(itself: socket.socket, address: Any) -> Any:
+            refuse_outside(address)
+            return originals[name](itself, address)
+
+        return call
+
+    def look_up_here(host: Any, *arguments: Any, **options: Any) -> Any:
+        refuse_outside((host.decode() if isinstance(host, bytes) else host,))
+        return look_up(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in originals:
+            patch.setattr(socket.socket, name, guarded(name))
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        yield
+
+
+# --- Which tests run where
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        refuse_flushing(item)
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
+        if "committed_db" in fixtures:
+            fixtures.append("transactional_db")  # by this name pytest-django knows that a database is needed
+        if ONCE.intersection(item.path.relative_to(HERE).parts) or "chromium" in fixtures:
+            item.add_marker("once")
+    out = [item for item in items if any(mark in absent() for mark in {mark.name for mark in item.iter_markers()})]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
+
+
+def absent() -> set[str]:
+    """The marks of tests that have no place in this run."""
+    postgres, broker = connection.vendor == "postgresql", bool(os.environ.get("REDIS_URL"))
+    marks = {"sqlite_only"} if postgres or broker else set()
+    marks |= set() if postgres else {"postgres_only"}
+    marks |= set() if broker else {"redis_only"}
+    marks |= {"once"} if os.environ.get("SECOND_RUN") else set()
+    return marks
+
+
+def refuse_flushing(item: pytest.Item) -> None:
+    mark = item.get_closest_marker("django_db")
+    if mark and (mark.kwargs.get("transaction") or any(mark.args)):
+        raise pytest.UsageError(f"{item.nodeid}: the audit tables refuse to be flushed; use the fixture committed_db")
+
+
+# --- On CI nothing is left out
+
+
+def on_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    report = yield
+    return fail_a_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    report = yield
+    return fail_a_skip(report)
+
+
+def fail_a_skip(report: Any) -> Any:
+    """Where CI=true, a test that could not run has not passed."""
+    if on_ci() and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"on CI nothing is skipped: {report.longrepr[2]}"
+    return report

@@ -1,0 +1,69 @@
+"""Check, explain and lists cost the same number of queries for any depth, bindings and rows."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import OU, Secret
+from tests.world import Api, World, api_of, bind, make_group, make_ou, make_role, make_user
+
+READS = [
+    "/access/check?action=agent:create&ou_id={ou}",
+    "/access/explain?action=agent:create&ou_id={ou}",
+    "/ous/tree",
+    "/ous",
+    "/users",
+    "/groups",
+    "/roles",
+    "/role-bindings",
+    "/secrets",
+    "/users/me/personal-access-tokens",
+    "/me",
+]
+
+
+def counted(api: Api, path: str, ou: OU) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get(path.format(ou=ou.id)).status_code == 200
+    return len(queries)
+
+
+def grow(world: World) -> OU:
+    """Make the organization deeper and fuller, and everybody's rights more."""
+    ou = world.platform
+    for level in range(12):
+        ou = make_ou(ou, f"deep{level}")
+        group = make_group(ou, f"g{level}", world.bob)
+        role = make_role(world.acme, f"Role{level}", "agent:read", "secret:read")
+        bind(group, "AgentOwner", ou)
+        bind(world.bob, role.name, world.engineering)
+        bind(make_user(f"u{level}@acme.example", home=ou), "AgentViewer", ou)
+        Secret.objects.create(organization=world.acme, ou=ou, name=f"s{level}", kind="opaque")
+        api_of(world.bob).post("/users/me/personal-access-tokens", {"name": f"t{level}"})
+    return ou
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_read_costs_the_same_however_much_there_is(world: World, path: str) -> None:
+    # One of each first, so that what is only asked when there is any (the actions of custom roles) is asked both times.
+    bind(world.bob, make_role(world.acme, "First", "agent:read").name, world.engineering)
+    api = api_of(world.bob)
+    small = counted(api, path, world.platform)
+    assert counted(api, path, grow(world)) == small
+    assert small <= 12
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_write_costs_the_same_however_many_rights_there_are(world: World, allowed: bool) -> None:
+    api = api_of(world.bob if allowed else world.eve)
+    bind(world.bob, make_role(world.acme, "First", "agent:read").name, world.engineering)
+
+    def rename(ou: OU) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            answer = api.patch(f"/ous/{ou.id}", {"display_name": "X"})
+        assert answer.status_code == (200 if allowed else 403)
+        return len(queries)
+
+    rename(world.engineering)  # the first one begins the chain of the trail
+    small = rename(world.platform)
+    assert rename(grow(world)) == small

@@ -1,0 +1,103 @@
+"""Every console address × every member of the cast. An address that stands in no table fails: add its line.
+
+Alice administers Acme, Bob its engineering, Vera approves, Eve reads engineering, Mallory is from elsewhere.
+The agent and the session lie in engineering; the session is Bob's. `-` is somebody who is not signed in.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from agents.kinds import SyncKind
+from agents.models import Agent
+from sessions.models import AgentSession, Status
+from tests.declared import make_live
+from tests.world import World, console_of
+
+CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
+NAMESPACES = {"console", "accounts", "agents", "sessions"}
+OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
+
+READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
+    "console:home": (200, 200, 200, 200, 200, 302),
+    "console:audit": (200, 200, 200, 200, 200, 302),
+    "console:audit_entry": (200, 404, 404, 404, 404, 302),
+    "accounts:scopes": (200, 200, 200, 200, 200, 302),
+    "agents:list": (200, 200, 200, 200, 200, 302),
+    "agents:detail": (200, 200, 200, 200, 404, 302),
+    "agents:state": (200, 200, 200, 200, 404, 302),
+    "sessions:list": (200, 200, 200, 200, 200, 302),
+    "sessions:detail": (200, 200, 200, 200, 404, 302),
+    "sessions:news": (200, 200, 200, 200, 404, 302),
+    "sessions:event": (200, 200, 200, 200, 404, 302),
+    "sessions:of_agent": (200, 200, 200, 200, 404, 302),
+    "sessions:invoke": (200, 200, 200, 200, 404, 302),
+}
+ACTS = {
+    "agents:reset_sync": (200, 200, 403, 403, 404, 204),
+    "sessions:invoke": (204, 204, 403, 403, 404, 204),
+    "sessions:message": (200, 200, 403, 403, 404, 204),
+    "sessions:confirm": (404, 404, 403, 403, 404, 204),
+    "sessions:rename": (204, 204, 403, 403, 404, 204),
+    "sessions:interrupt": (200, 200, 403, 403, 404, 204),
+    "sessions:close": (200, 200, 403, 403, 404, 204),
+    "sessions:delete": (204, 204, 403, 403, 404, 204),
+}
+FORM = {"prompt": "x", "text": "x", "key": "k", "title": "x", "tool_use_id": "sevt_unknown", "result": "allow"}
+
+
+def addresses(patterns: list[Any], namespace: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver) and pattern.namespace in NAMESPACES | {None}:
+            yield from addresses(pattern.url_patterns, pattern.namespace or namespace)
+        elif isinstance(pattern, URLPattern) and pattern.name and namespace in NAMESPACES:
+            yield f"{namespace}:{pattern.name}"
+
+
+def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
+    given: dict[str, list[Any]] = {
+        "console:audit_entry": [1],
+        "sessions:event": [session.id, 1],
+        "sessions:of_agent": [agent.id],
+        "sessions:invoke": [agent.id],
+    }
+    noun: list[Any] = {"agents": [agent.id], "sessions": [session.id]}.get(name.partition(":")[0], [])
+    args = [] if name.endswith((":list", ":home", ":audit", ":scopes")) else given.get(name, noun)
+    return reverse(name, args=args) + ("?room=/agents" if name == "accounts:scopes" else "")
+
+
+def browser_of(member: str, world: World) -> Client:
+    return Client() if member == "-" else console_of(getattr(world, member))
+
+
+def test_every_address_stands_in_the_table() -> None:
+    assert set(addresses(get_resolver().url_patterns)) == {*READS, *ACTS} | OPEN
+
+
+@pytest.mark.parametrize("member", CAST)
+@pytest.mark.parametrize("name", READS)
+def test_who_may_open_it(world: World, agent: Agent, session: AgentSession, name: str, member: str) -> None:
+    answer = browser_of(member, world).get(url_of(name, world, agent, session))
+    assert answer.status_code == READS[name][CAST.index(member)]
+
+
+@pytest.mark.parametrize("member", CAST)
+@pytest.mark.parametrize("name", ACTS)
+def test_who_may_do_it(world: World, agent: Agent, session: AgentSession, name: str, member: str) -> None:
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    AgentSession.objects.filter(pk=session.pk).update(status=Status.RUNNING)
+    url = url_of(name, world, agent, session)
+    answer = browser_of(member, world).post(url, FORM, headers={"HX-Request": "true"})
+    assert answer.status_code == ACTS[name][CAST.index(member)]
+    if member == "-":
+        assert answer.headers["HX-Redirect"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("name", [name for name in ACTS if name != "sessions:invoke"])
+def test_nothing_is_done_by_opening_an_address(
+    world: World, alice: Client, agent: Agent, session: AgentSession, name: str
+) -> None:
+    assert alice.get(url_of(name, world, agent, session)).status_code == 405

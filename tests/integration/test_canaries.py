@@ -1,0 +1,112 @@
+"""Secrets never ride along: canaries go in by every route that takes one, every way; then everything is searched."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from accounts.tokens import sign_in_token
+from powerloom.web.logs import JsonFormatter
+from tests.world import World, api_of, make_user
+
+CANARY = "CANARY-b1f0c2"
+
+
+def everything_kept() -> Iterator[tuple[str, str]]:
+    """Return every row of every table as text, with its table."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  our own tables
+            for row in cursor.fetchall():
+                yield table, repr([bytes(value) if isinstance(value, memoryview) else value for value in row])
+
+
+def where_found(canary: str) -> set[str]:
+    return {table for table, row in everything_kept() if canary in row}
+
+
+class Lines(logging.Handler):
+    """Keeps what the product's own formatter writes."""
+
+    def __init__(self) -> None:
+        super().__init__(level=logging.DEBUG)
+        self.setFormatter(JsonFormatter())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    handler, root = Lines(), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler.lines
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def test_a_secret_put_in_by_every_route_is_nowhere_afterwards(world: World, lines: list[str]) -> None:
+    alice, eve = api_of(world.alice), api_of(world.eve)
+    answers = []
+    good: dict[str, Any] = {"name": "dsn", "ou_id": str(world.root.id), "value": CANARY}
+    for number, caller in enumerate((alice, eve)):
+        for suffix in ("", "?dry_run=true"):
+            for body in (good, good | {"name": "NOT GOOD"}, good | {"colour": CANARY}, good | {"ou_id": CANARY}):
+                for _ in range(2):
+                    key = {"HTTP_IDEMPOTENCY_KEY": f"key-{number}-{suffix}"}
+                    answers.append(caller.post(f"/secrets{suffix}", body, **key))
+    secret = alice.get("/secrets").json()[0]
+    for caller in (alice, eve):
+        answers.append(caller.post(f"/secrets/{secret['id']}/rotate", {"value": CANARY}))
+        answers.append(caller.post(f"/secrets/{secret['id']}/rotate", {"value": {"x": CANARY}}))
+    answers += [alice.get(f"/secrets/{secret['id']}"), alice.delete(f"/secrets/{secret['id']}"), alice.get("/audit")]
+    answers.append(alice.post("/secrets", CANARY))
+    assert {answer.status_code for answer in answers} >= {200, 201, 204, 403, 422}
+    assert where_found(CANARY) == set()
+    assert not [answer for answer in answers if CANARY in answer.content.decode()]
+    assert not [line for line in lines if CANARY in line]
+
+
+def test_a_password_is_nowhere_afterwards(world: World, lines: list[str]) -> None:
+    user = make_user("zoe@acme.example", home=world.root, password=f"{CANARY} long enough")
+    answers = [
+        Client().post("/api/auth/token", json.dumps({"email": user.email, "password": password}), "application/json")
+        for password in (f"{CANARY} long enough", f"{CANARY} wrong", {"x": CANARY})
+    ]
+    change = {"current_password": f"{CANARY} long enough", "new_password": f"{CANARY} even longer"}
+    bodies = (change | {"new_password": CANARY[:3]}, change | {"x": CANARY}, change)
+    answers += [api_of(user).post("/me/password", body, HTTP_IDEMPOTENCY_KEY="one") for body in bodies]
+    assert {answer.status_code for answer in answers} == {200, 204, 401, 422}
+    assert where_found(CANARY) == set()
+    assert not [answer for answer in answers if CANARY in answer.content.decode()]
+    assert not [line for line in lines if CANARY in line]
+
+
+def test_a_token_is_shown_once_and_kept_nowhere(world: World, lines: list[str]) -> None:
+    api = api_of(world.alice)
+    made = api.post("/users/me/personal-access-tokens", {"name": "ci"}, HTTP_IDEMPOTENCY_KEY="one")
+    token = made.json()["raw_token"]
+    again = api.post("/users/me/personal-access-tokens", {"name": "ci"}, HTTP_IDEMPOTENCY_KEY="one")
+    Client(headers={"authorization": f"Bearer {token}"}).get("/api/me")
+    Client(headers={"authorization": f"Bearer {token}"}).get("/api/nothing")
+    jwt = sign_in_token(world.alice)
+    Client(headers={"authorization": f"Bearer {jwt}"}).get("/api/me")
+    for secret in (token, jwt):
+        assert where_found(secret) == set()
+        assert not [line for line in lines if secret in line]
+    assert token not in again.content.decode()
+
+
+def test_the_search_finds_what_is_there(world: World, lines: list[str]) -> None:
+    world.eve.name = CANARY
+    world.eve.save()
+    logging.getLogger("accounts").info("A line with %s", CANARY)
+    assert where_found(CANARY) == {"accounts_user"}
+    assert [line for line in lines if CANARY in line]

@@ -1,0 +1,451 @@
+"""Who may call what: every route of the API stands in this table, or the test of the table fails.
+
+    PUBLIC          nobody signs in
+    MEMBER          every member of the organization, with no binding at all
+    "agent:create"  exactly this right, at the thing's place; a right to read hides what it does not cover
+
+The table is proved, not believed: with every right but the named one the call is refused for lack of that one; with all
+of them it goes through.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import known_actions
+from accounts.tokens import sign_in_token
+from powerloom.api.v1 import api
+from powerloom.audit.models import Entry
+from powerloom.kernel.ids import new_id
+from sessions.models import AgentSession
+from tests.archives import GOOD, zipped
+from tests.database import undone
+from tests.declared import attach, make_agent, make_skill, make_version
+from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
+
+PUBLIC, MEMBER = "public", "member"
+
+TABLE = {
+    "GET /capabilities": PUBLIC,
+    "POST /auth/token": PUBLIC,
+    "GET /auth/login": PUBLIC,
+    "GET /access/check": MEMBER,
+    "GET /access/explain": MEMBER,
+    "GET /me": MEMBER,
+    "POST /me/password": MEMBER,
+    "GET /organizations/me/settings": MEMBER,
+    "GET /ous/tree": MEMBER,
+    "GET /ous": MEMBER,
+    "GET /ous/{ou_id}": MEMBER,
+    "POST /ous": "ou:create",
+    "PATCH /ous/{ou_id}": "ou:update",
+    "DELETE /ous/{ou_id}": "ou:archive",
+    "GET /users": MEMBER,
+    "GET /users/{user_id}": MEMBER,
+    "POST /users": "user:create",
+    "PATCH /users/{user_id}": "user:update",
+    "POST /users/{user_id}/password": "user:set_password",
+    "GET /groups": MEMBER,
+    "GET /groups/{group_id}": MEMBER,
+    "POST /groups": "group:create",
+    "PATCH /groups/{group_id}": "group:update",
+    "DELETE /groups/{group_id}": "group:archive",
+    "POST /groups/{group_id}/users": "group:add_member",
+    "POST /groups/{group_id}/groups": "group:add_member",
+    "DELETE /groups/{group_id}/users/{user_id}": "group:remove_member",
+    "DELETE /groups/{group_id}/groups/{member_group_id}": "group:remove_member",
+    "GET /roles": MEMBER,
+    "GET /roles/{role_id}": MEMBER,
+    "POST /roles": "role:create",
+    "PATCH /roles/{role_id}": "role:update",
+    "DELETE /roles/{role_id}": "role:archive",
+    "GET /role-bindings": "role_binding:read",
+    "GET /role-bindings/{binding_id}": "role_binding:read",
+    "POST /role-bindings": "role_binding:create",
+    "DELETE /role-bindings/{binding_id}": "role_binding:delete",
+    "GET /users/me/personal-access-tokens": MEMBER,
+    "POST /users/me/personal-access-tokens": MEMBER,
+    "DELETE /users/me/personal-access-tokens/{token_id}": MEMBER,
+    "GET /principals/{principal_id}/tokens": "token:read",
+    "POST /principals/{principal_id}/tokens": "token:create",
+    "DELETE /principals/{principal_id}/tokens/{token_id}": "token:revoke",
+    "GET /secrets": "secret:read",
+    "GET /secrets/{secret_id}": "secret:read",
+    "POST /secrets": "secret:create",
+    "DELETE /secrets/{secret_id}": "secret:delete",
+    "POST /secrets/{secret_id}/rotate": "secret:rotate",
+    "GET /agents": "agent:read",
+    "GET /agents/{agent_id}": "agent:read",
+    "GET /agents/{agent_id}/versions": "agent:read",
+    "GET /agents/{agent_id}/versions/{number}": "agent:read",
+    "GET /agents/{agent_id}/versions/{before}/diff/{after}": "agent:read",
+    "GET /agents/{agent_id}/skills": "agent:read",
+    "GET /agents/{agent_id}/sync-status": "agent:read",
+    "POST /agents": "agent:create",
+    "PATCH /agents/{agent_id}": "agent:update",
+    "DELETE /agents/{agent_id}": "agent:archive",
+    "POST /agents/{agent_id}/versions/{number}/restore": "agent:restore",
+    "POST /agents/{agent_id}/skills": "agent:attach_skill",
+    "DELETE /agents/{agent_id}/skills/{skill_id}": "agent:detach_skill",
+    "POST /agents/{agent_id}/sync/reset": "agent:reset_sync",
+    "POST /agents/{agent_id}/invoke": "agent:invoke",
+    "GET /skills": "skill:read",
+    "GET /skills/{skill_id}": "skill:read",
+    "GET /skills/{skill_id}/versions": "skill:read",
+    "GET /skills/{skill_id}/grants": "skill:read",
+    "POST /skills": "skill:create",
+    "PATCH /skills/{skill_id}": "skill:update",
+    "DELETE /skills/{skill_id}": "skill:archive",
+    "POST /skills/{skill_id}/versions": "skill:upload",
+    "POST /skills/{skill_id}/grants": "skill:grant",
+    "DELETE /skills/{skill_id}/grants/{grant_id}": "skill:revoke_grant",
+    "POST /skills/{skill_id}/sync/reset": "skill:reset_sync",
+    "GET /sessions": "session:read",
+    "GET /agent-sessions": "session:read",
+    "GET /sessions/{session_id}": "session:read",
+    "GET /sessions/{session_id}/events": "session:read",
+    "POST /sessions/{session_id}/tickets": "session:read",
+    "PATCH /sessions/{session_id}": "session:rename",
+    "DELETE /sessions/{session_id}": "session:delete",
+    "POST /sessions/{session_id}/messages": "session:message",
+    "POST /sessions/{session_id}/confirmations": "session:confirm",
+    "POST /sessions/{session_id}/interrupt": "session:interrupt",
+    "POST /sessions/{session_id}/close": "session:close",
+    "GET /audit": "audit:read",
+    "GET /audit/head": "audit:read",
+    "GET /audit/verify": "audit:read",
+    "GET /audit/export": "audit:export",
+}
+
+GUARDED = sorted(route for route, right in TABLE.items() if right not in {PUBLIC, MEMBER})
+SIGNED_IN = sorted(route for route, right in TABLE.items() if right != PUBLIC)
+OF_MEMBERS = sorted(route for route, right in TABLE.items() if right == MEMBER)
+
+
+def routes() -> set[str]:
+    """Return every route that the API answers, documented or not."""
+    return {
+        f"{method} {re.sub('{[a-z]+:', '{', path)}"
+        for router in api._get_bound_routers()
+        for path, view in router.path_operations.items()
+        for operation in view.operations
+        for method in operation.methods
+    }
+
+
+def test_every_route_stands_in_the_table_and_no_other() -> None:
+    assert routes() == set(TABLE)
+
+
+def test_every_right_in_the_table_is_an_action_of_the_product() -> None:
+    assert {right for right in TABLE.values() if right not in {PUBLIC, MEMBER}} <= known_actions()
+
+
+def test_the_contract_says_the_same_about_signing_in() -> None:
+    for path, operations in api.get_openapi_schema(path_prefix="")["paths"].items():
+        for method, operation in operations.items():
+            assert ("security" not in operation) == (TABLE[f"{method.upper()} {path}"] == PUBLIC)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A thing of every kind, and somebody whose rights are under test."""
+
+    world: World
+    names: dict[str, str]
+    bodies: dict[str, Any]
+    actor: User
+
+    def call(self, route: str, user: User) -> Any:
+        method, _, path = self.address(route).partition(" ")
+        if route == "POST /skills/{skill_id}/versions":
+            client = Client(headers={"authorization": f"Bearer {sign_in_token(user)}"})
+            return client.post(f"/api{path}", {"file": SimpleUploadedFile("s.zip", zipped({**GOOD, "new.txt": b"x"}))})
+        caller = api_of(user)
+        send: Callable[..., Any] = getattr(caller, method.lower())
+        return send(path, *([self.bodies.get(route, {})] if method != "GET" else []))
+
+    def address(self, route: str) -> str:
+        """Return the route with the ids of its things."""
+        path = route + QUERIES.get(route, "")
+        for name, value in self.names.items():
+            path = path.replace(f"{{{name}}}", value)
+        return path
+
+
+QUERIES = {"GET /access/check": "?action=agent:read&ou_id={ou}", "GET /access/explain": "?action=agent:read&ou_id={ou}"}
+
+
+def make_session(world: World, agent: Any) -> AgentSession:
+    now = timezone.now()
+    return AgentSession.objects.create(
+        organization=world.acme,
+        ou=world.engineering,
+        agent=agent,
+        agent_version=1,
+        cma_agent_version=1,
+        cma_session_id="sesn_test",
+        status="running",
+        invoked_by_id=world.bob.id,
+        invoked_by_ref=world.bob.ref,
+        prompt="hello",
+        mode="fire_and_forget",
+        max_duration=600,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+@pytest.fixture
+def stage(world: World) -> Stage:
+    alice = world.alice
+    actor = make_user("kay@acme.example", home=world.root, password="correct horse battery staple")
+    victim = make_user("victor@acme.example", home=world.platform)
+    agent = make_agent(alice, world.engineering)
+    skill, spare = make_skill(alice, world.engineering), make_skill(alice, world.engineering, "spare")
+    version = make_version(alice, skill)
+    attach(alice, agent, skill)
+    inner = make_group(world.engineering, "inner")
+    group = make_group(world.engineering, "leads", victim, inner)
+    binding = bind(victim, "AgentViewer", world.platform)
+    role = make_role(world.acme, "Reviewer", "agent:read")
+    agent_token = api_of(alice).post(f"/principals/{agent.id}/tokens", {"name": "runs"}).json()
+    own_token = api_of(actor).post("/users/me/personal-access-tokens", {"name": "mine"}).json()
+    kept = {"name": "dsn", "ou_id": str(world.engineering.id), "value": "postgres://x"}
+    secret = api_of(alice).post("/secrets", kept).json()
+    grant = api_of(alice).post(f"/skills/{skill.id}/grants", {"principal_id": str(victim.id)}).json()
+    empty = make_ou(world.engineering, "empty")
+    here = {"ou_id": str(world.engineering.id)}
+    shown = {"display_name": "Another"}
+    names = {
+        "ou": str(world.engineering.id),
+        "ou_id": str(empty.id),
+        "user_id": str(victim.id),
+        "group_id": str(group.id),
+        "member_group_id": str(inner.id),
+        "role_id": str(role.id),
+        "binding_id": str(binding.id),
+        "principal_id": str(agent.id),
+        "token_id": agent_token["id"],
+        "own_token_id": own_token["id"],
+        "secret_id": secret["id"],
+        "agent_id": str(agent.id),
+        "number": "1",
+        "before": "1",
+        "after": "2",
+        "skill_id": str(skill.id),
+        "spare_id": str(spare.id),
+        "grant_id": grant["id"],
+        "session_id": str(make_session(world, agent).id),
+    }
+    new = {"name": "new", "display_name": "New"}
+    bodies = {
+        "POST /me/password": {"current_password": "correct horse battery staple", "new_password": "another long one"},
+        "POST /ous": {**new, "parent_id": str(world.engineering.id)},
+        "PATCH /ous/{ou_id}": shown,
+        "POST /users": {"email": "new@acme.example", "home_ou_id": str(world.platform.id)},
+        "PATCH /users/{user_id}": {"name": "Victor the second"},
+        "POST /groups": {**new, **here},
+        "PATCH /groups/{group_id}": shown,
+        "POST /groups/{group_id}/users": {"user_id": str(world.eve.id)},
+        "POST /groups/{group_id}/groups": {"member_group_id": str(make_group(world.engineering, "outer").id)},
+        "POST /roles": {"name": "Another", "actions": ["agent:read"]},
+        "PATCH /roles/{role_id}": {"description": "Reads agents."},
+        "POST /role-bindings": {
+            "principal_id": str(victim.id),
+            "role_id": str(role.id),
+            "scope_ou_id": str(world.platform.id),
+        },
+        "POST /users/me/personal-access-tokens": {"name": "ci"},
+        "POST /principals/{principal_id}/tokens": {"name": "ci"},
+        "POST /secrets": {**here, "name": "another", "value": "v"},
+        "POST /secrets/{secret_id}/rotate": {"value": "w"},
+        "POST /agents": {**new, **here, "model": "claude-sonnet-4-6", "system_prompt": "Be brief."},
+        "PATCH /agents/{agent_id}": shown,
+        "POST /agents/{agent_id}/skills": {"skill_id": str(skill.id), "skill_version_id": str(version.id)},
+        "POST /agents/{agent_id}/invoke": {"prompt": "hello"},
+        "POST /skills": {**new, **here},
+        "PATCH /skills/{skill_id}": {"description": "Another."},
+        "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
+        "PATCH /sessions/{session_id}": {"title": "Another"},
+        "POST /sessions/{session_id}/messages": {"text": "go on"},
+        "POST /sessions/{session_id}/confirmations": {"tool_use_id": "none", "result": "allow"},
+    }
+    return Stage(world, names, bodies, actor)
+
+
+# The spare skill is attached nowhere, so it can be archived; a member revokes a token of its own.
+INSTEAD = {
+    "DELETE /skills/{skill_id}": {"skill_id": "spare_id"},
+    "DELETE /users/me/personal-access-tokens/{token_id}": {"token_id": "own_token_id"},
+}
+
+
+def staged(stage: Stage, route: str) -> Stage:
+    """Point the names of a route at the things it is about."""
+    changed = {name: stage.names[other] for name, other in INSTEAD.get(route, {}).items()}
+    return Stage(stage.world, stage.names | changed, stage.bodies, stage.actor)
+
+
+def give(stage: Stage, *, without: str | None) -> None:
+    """Bind every right but one to the actor, at the root."""
+    rights = known_actions() - ({without} if without else set())
+    role = make_role(stage.world.acme, "Nearly", *sorted(rights))
+    bind(stage.actor, role.name, stage.world.root)
+
+
+def applied() -> int:
+    return Entry.objects.filter(decision__in=["allowed", "recorded"]).count()
+
+
+def each(stage: Stage, routes: list[str], law: Callable[[Stage, str], None]) -> None:
+    """Try a law on every route, each on the untouched stage, and tell all that break it."""
+    broken = []
+    for route in routes:
+        with undone():
+            try:
+                law(staged(stage, route), route)
+            except AssertionError as error:
+                broken.append(f"{route}: {error}")
+    assert not broken, "\n".join(broken)
+
+
+def test_with_every_right_but_the_named_one_it_is_refused(stage: Stage) -> None:
+    def law(stage: Stage, route: str) -> None:
+        right = TABLE[route]
+        give(stage, without=right)
+        before = applied()
+        answer = stage.call(route, stage.actor)
+        if answer.status_code == 200:
+            own = [row for row in answer.json() if row.get("principal_id") == str(stage.actor.id)]
+            assert answer.json() == own, "a list shows nothing that one may not read"
+        elif right.endswith(":read") and right != "audit:read":
+            assert answer.status_code == 404, answer.content
+        else:
+            assert answer.status_code == 403, answer.content
+            assert answer.json()["error"]["detail"]["permission"] == right
+        assert applied() == before
+
+    each(stage, GUARDED, law)
+
+
+def test_with_all_rights_it_goes_through(stage: Stage) -> None:
+    def law(stage: Stage, route: str) -> None:
+        give(stage, without=None)
+        answer = stage.call(route, stage.actor)
+        # An agent that is on no runtime cannot run, and nothing has asked for a confirmation.
+        refused = {"POST /agents/{agent_id}/invoke": 409, "POST /sessions/{session_id}/confirmations": 404}.get(route)
+        assert answer.status_code == refused if refused else answer.status_code < 400, answer.content
+
+    each(stage, GUARDED, law)
+
+
+def test_a_member_without_any_binding_may_call_what_is_every_members(stage: Stage) -> None:
+    def law(stage: Stage, route: str) -> None:
+        answer = stage.call(route, stage.actor)
+        assert answer.status_code < 400, answer.content
+
+    each(stage, OF_MEMBERS, law)
+
+
+def test_an_administrator_of_another_organization_finds_nothing_of_it(stage: Stage) -> None:
+    def law(stage: Stage, route: str) -> None:
+        before = applied()
+        answer = stage.call(route, stage.world.mallory)
+        assert answer.status_code == 404, answer.content
+        assert applied() == before
+
+    each(stage, [route for route in SIGNED_IN if "{" in route], law)
+
+
+def test_without_a_bearer_a_cookie_opens_nothing(stage: Stage) -> None:
+    clients = (Client(), console_of(stage.world.alice))
+
+    def law(stage: Stage, route: str) -> None:
+        method, _, path = stage.address(route).partition(" ")
+        for client in clients:
+            assert client.generic(method, f"/api{path}").status_code == 401
+
+    each(stage, SIGNED_IN, law)
+
+
+def test_a_narrowed_token_reaches_only_its_actions(stage: Stage) -> None:
+    give(stage, without=None)
+    api = Api(make_token(stage.actor, actions=["agent:read"]))
+    assert api.get("/agents").json() != []
+    assert api.get("/skills").json() == []
+    assert api.post("/groups", stage.bodies["POST /groups"]).status_code == 403
+
+
+def words(answer: Any) -> tuple[int, object]:
+    """Return all that a refusal says, but for the id of its request."""
+    said = dict(answer.json()["error"])
+    del said["request_id"]
+    return answer.status_code, said
+
+
+def elsewhere(stage: Stage) -> Stage:
+    """Return the stage with ids that nothing has."""
+    return replace(
+        stage, names=dict.fromkeys(stage.names, str(new_id())) | {"number": "1", "before": "1", "after": "2"}
+    )
+
+
+def test_in_a_path_absent_foreign_and_unseen_answer_the_same_bytes(stage: Stage) -> None:
+    def law(stage: Stage, route: str) -> None:
+        for user in (stage.world.mallory, stage.actor):
+            found, absent = stage.call(route, user), elsewhere(stage).call(route, user)
+            assert absent.status_code == 404, absent.content
+            if found.status_code == 404:
+                assert words(found) == words(absent)
+
+    each(stage, [route for route in GUARDED if "{" in route], law)
+
+
+def test_in_a_body_absent_and_foreign_answer_the_same_bytes(stage: Stage) -> None:
+    world = stage.world
+    root = world.zeta.ous.get()
+    skill = make_skill(world.mallory, root)
+    foreign: dict[str, Any] = {
+        "ou_id": root,
+        "parent_id": root,
+        "home_ou_id": root,
+        "scope_ou_id": root,
+        "user_id": world.mallory,
+        "principal_id": world.mallory,
+        "owner_principal_id": world.mallory,
+        "member_group_id": make_group(root, "theirs"),
+        "role_id": make_role(world.zeta, "Theirs", "agent:read"),
+        "skill_id": skill,
+        "skill_version_id": make_version(world.mallory, skill),
+    }
+    optional = {"POST /agents": {"owner_principal_id": ""}, "POST /users/me/personal-access-tokens": {"ou_id": ""}}
+
+    def law(stage: Stage, route: str) -> None:
+        give(stage, without=None)
+        body = stage.bodies[route] | optional.get(route, {})
+        for name in body.keys() & foreign.keys():
+            said = []
+            for value in (str(foreign[name].id), str(new_id())):
+                other = replace(stage, bodies={route: body | {name: value}})
+                with undone():
+                    said.append(words(other.call(route, stage.actor)))
+            assert said[0] == said[1], name
+            assert said[0][0] in {404, 422}, f"{name}: {said[0]}"
+
+    each(
+        stage,
+        [
+            route
+            for route in SIGNED_IN
+            if foreign.keys() & (stage.bodies.get(route, {}) | optional.get(route, {})).keys()
+        ],
+        law,
+    )

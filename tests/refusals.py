@@ -1,0 +1,9 @@
+"""Refusals of the API, as one compares them: alike but for the request id."""
+
+from typing import Any
+
+
+def said(response: Any) -> tuple[int, dict[str, Any]]:
+    """Return the status of a refusal, and what it says but for its request id."""
+    error = response.json()["error"]
+    return response.status_code, {name: value for name, value in error.items() if name != "request_id"}

@@ -1,0 +1,55 @@
+"""Runs the whole suite: on SQLite with the bells in memory, then the same on PostgreSQL and Redis, both private.
+
+    python -m tests.run [pytest arguments]
+
+The second run leaves out what does not depend on either (marked `once`). Each run ends with pytest's own closing line.
+The exit status is that of the first run that failed; a run in which nothing was left to do has not failed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from tests.servers import dying_with_us, servers
+
+OPTIONS = ("-n", "2", "--dist", "loadscope", "--tb", "short")
+NOTHING_COLLECTED = 5  # pytest's exit status
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, leave)
+    first = pytest(arguments, {})
+    with servers() as private:
+        second = pytest(
+            arguments, {"DATABASE_URL": private.database_url, "REDIS_URL": private.redis_url, "SECOND_RUN": "1"}
+        )
+    if {first, second} == {0, NOTHING_COLLECTED}:
+        return 0
+    return first or second
+
+
+def pytest(arguments: list[str], places: dict[str, str]) -> int:
+    """Run pytest to its end in a process of its own, and answer its exit status."""
+    print(f"\nOn {'PostgreSQL and Redis' if places else 'SQLite'}:", flush=True)
+    environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    command = [*dying_with_us(), sys.executable, "-m", "pytest", *OPTIONS, *arguments]
+    with subprocess.Popen(command, env=environment | places) as process:
+        try:
+            return process.wait()
+        except SystemExit:
+            process.send_signal(signal.SIGINT)  # pytest takes it for Ctrl-C: it closes its fixtures and its workers
+            raise
+
+
+def leave(signum: int, frame: FrameType | None) -> None:
+    """Make SIGTERM leave every block on its way out, so that the servers end."""
+    sys.exit(128 + signum)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
