@@ -40,7 +40,7 @@ bench: $(DEV) ## Measure the speed that is promised, as ratios: ARGS='converge'
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(TOOL) ## Write requirements.lock anew from pyproject.toml: ARGS=--upgrade
-	@exec $(BIN)/uv pip compile --quiet --universal --generate-hashes --group dev pyproject.toml \
+	@exec $(BIN)/uv pip compile --quiet --universal --generate-hashes --extra aws --group dev pyproject.toml \
 		--custom-compile-command 'make lock' -o requirements.lock $(ARGS)
 
 clean: ## Delete the environment and the caches; keep the data

@@ -11,6 +11,9 @@ class Action(StrEnum):
     ACCESS_EXPLAIN = "access:explain"  # ask it about others; everyone may ask it about himself
     AUDIT_EXPORT = "audit:export"
     AUDIT_READ = "audit:read"
+    EGRESS_RULE_CREATE = "egress_rule:create"  # let our own calls reach a private host
+    EGRESS_RULE_DELETE = "egress_rule:delete"
+    EGRESS_RULE_READ = "egress_rule:read"
     GROUP_ADD_MEMBER = "group:add_member"
     GROUP_ARCHIVE = "group:archive"
     GROUP_CREATE = "group:create"

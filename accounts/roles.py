@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 ORG_ADMIN = "OrgAdmin"
 
 # Kept from everyone but the OrgAdmin of the root OU, whatever `noun:*` a role names.
-RESERVED = frozenset({"agent:delegate", "agent:assign_owner"})
+RESERVED = frozenset({"agent:delegate", "agent:assign_owner", "credential:reveal"})
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     ORG_ADMIN: ("*",),
@@ -29,16 +29,31 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "token:*",
         "agent:*",
         "skill:*",
+        "mcp_server:*",
+        "mcp_deployment:*",
+        "credential:*",
         "secret:*",
         "session:*",
     ),
     "GroupAdmin": ("group:*",),
-    "AgentOwner": ("agent:*", "session:*", "skill:read", "skill:use", "secret:read"),
+    "AgentOwner": (
+        "agent:*",
+        "session:*",
+        "skill:read",
+        "skill:use",
+        "mcp_server:read",
+        "mcp_server:use",
+        "mcp_deployment:read",
+        "credential:*",
+        "secret:read",
+    ),
     "AgentOperator": (
         "agent:read",
         "agent:invoke",
         "agent:reset_sync",
         "skill:read",
+        "mcp_server:read",
+        "credential:read",
         "session:read",
         "session:message",
         "session:confirm",
@@ -46,11 +61,30 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "session:close",
         "session:rename",
     ),
-    "AgentViewer": ("agent:read", "skill:read", "session:read"),
+    "AgentViewer": ("agent:read", "skill:read", "mcp_server:read", "session:read"),
     "SkillOwner": ("skill:*",),
     "SkillUser": ("skill:read", "skill:use"),
-    "Auditor": ("audit:*", "agent:read", "skill:read", "session:read", "secret:read", "role_binding:read"),
-    "Approver": ("approval:*", "agent:read", "skill:read", "session:read"),
+    "Auditor": (
+        "audit:*",
+        "agent:read",
+        "skill:read",
+        "mcp_server:read",
+        "mcp_deployment:read",
+        "credential:read",
+        "session:read",
+        "secret:read",
+        "role_binding:read",
+        "egress_rule:read",
+    ),
+    "Approver": (
+        "approval:*",
+        "agent:read",
+        "skill:read",
+        "mcp_server:read",
+        "mcp_deployment:read",
+        "credential:read",
+        "session:read",
+    ),
 }
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "powerloom:builtin-role")

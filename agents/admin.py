@@ -3,6 +3,9 @@
 from agents import models
 from powerloom.web.operators import read_only
 
-read_only(models.AccessWatch, models.Agent, models.Skill)
-read_only(models.AgentSkill, models.AgentVersion, models.WithheldSkill, tenant="agent.organization_id")
+read_only(models.AccessWatch, models.Agent, models.Credential, models.Discovery, models.FileRoot, models.Skill)
+read_only(models.MCPCall, models.MCPDeployment, models.MCPServer)
+read_only(models.AgentMCPServer, models.AgentSkill, models.AgentVersion, tenant="agent.organization_id")
+read_only(models.WithheldServer, models.WithheldSkill, tenant="agent.organization_id")
+read_only(models.MCPTool, tenant="server.organization_id")
 read_only(models.SkillVersion, tenant="skill.organization_id")

@@ -12,3 +12,5 @@ class SyncKind(StrEnum):
     SKILL = "skill"  # the skill's id; known to the reconciler from its first version on
     SKILL_VERSION = "skill_version"  # the version's id
     AGENT = "agent"  # the agent's id
+    VAULT = "vault"  # the agent's id: an agent with a credential has one vault
+    CREDENTIAL = "credential"  # the credential's id; CMA lists them per vault

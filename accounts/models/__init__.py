@@ -4,7 +4,7 @@ from accounts.models.access import Binding, DecisionType, Membership, PrincipalC
 from accounts.models.principals import Group, Principal, PrincipalKind, User
 from accounts.models.secrets import Sealed, Secret
 from accounts.models.tokens import AccessToken
-from accounts.models.tree import OU, AccessEpoch, Organization, OUClosure
+from accounts.models.tree import OU, AccessEpoch, EgressRule, Organization, OUClosure
 
 __all__ = [
     "OU",
@@ -12,6 +12,7 @@ __all__ = [
     "AccessToken",
     "Binding",
     "DecisionType",
+    "EgressRule",
     "Group",
     "Membership",
     "OUClosure",

@@ -83,3 +83,30 @@ class OUClosure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ancestor_id} > {self.descendant_id}"
+
+
+class EgressRule(models.Model):
+    """A host pattern (`tools.acme.internal`, `*.acme.internal`) whose private addresses an organization's outbound
+    calls may reach. Everything public is open without one; addresses of the machine itself and of cloud metadata never
+    are.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="egress_rules")
+    pattern = models.CharField(max_length=253)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "pattern"], condition=Q(archived_at__isnull=True), name="an_egress_rule_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+    def target(self) -> Target:
+        """Judged at the root: a rule opens the whole organization's way out."""
+        return Target("egress_rule", self.id, self.pattern, self.organization_id, f"/{self.organization.name}/")
