@@ -24,6 +24,8 @@ from pydantic_core import CoreSchema
 
 MAX_SKILLS = 20
 MAX_CUSTOM_TOOLS = 100  # CMA takes 256 tools in all; the built-in ones and those of MCP servers need room too
+MAX_MCP_SERVERS = 20
+MAX_MCP_TOOLS = 128  # settings of single tools, of one server
 MAX_METADATA = 15  # CMA takes 16 pairs, and one of them is our stamp
 RESERVED_METADATA = "powerloom"
 
@@ -33,6 +35,7 @@ DisplayName = Annotated[Text, Field(min_length=1, max_length=255)]
 Description = Annotated[Text, Field(max_length=2048)]
 SystemPrompt = Annotated[Text, Field(min_length=1, max_length=100_000)]
 ModelId = Annotated[Text, Field(min_length=1, max_length=256)]
+McpToolName = Annotated[str, Field(min_length=1, max_length=128)]
 Permission = Literal["always_allow", "always_ask"]
 Prebuilt = Literal["pptx", "xlsx", "docx", "pdf"]
 
@@ -114,9 +117,16 @@ class PrebuiltSkill(Part):
 
 
 class AttachedServer(Part):
-    """An MCP server registration that the agent may call."""
+    """An MCP server that the agent may call. `tools` names those that differ from the rest.
+
+    `four_eyes`: whoever invoked the agent may not confirm its calls. Unless the attachment says `always_ask`, calls are
+    allowed: CMA's own default would stop every unattended agent at its first call.
+    """
 
     mcp_server_registration_id: UUID
+    permission: Permission = "always_allow"
+    tools: Annotated[dict[McpToolName, Tool], Field(max_length=MAX_MCP_TOOLS)] = {}
+    four_eyes: bool = False
 
 
 def _not_ours(key: str) -> str:
@@ -141,7 +151,7 @@ class AgentSpec(Part):
     metadata: Metadata = {}
     skills: Annotated[list[AttachedSkill | PrebuiltSkill], Field(max_length=MAX_SKILLS)] = []
     custom_tools: Annotated[list[CustomTool], Field(max_length=MAX_CUSTOM_TOOLS)] = []
-    mcp_servers: list[AttachedServer] = []
+    mcp_servers: Annotated[list[AttachedServer], Field(max_length=MAX_MCP_SERVERS)] = []
 
     @model_validator(mode="after")
     def _names_tools_once(self) -> Self:

@@ -10,6 +10,9 @@
 | POWERLOOM_AUDIT_HEADS | folder of signed heads and public key, best on another machine | `audit` in the data folder |
 | POWERLOOM_AUDIT_KEY | private key of the heads, for `sign_heads` alone | `keys/audit_head.pem` in the data folder |
 | POWERLOOM_CMA_URL, ANTHROPIC_API_KEY | where agents run | the local runtime |
+| POWERLOOM_FLEET_URL | where CMA reaches the fleet of managed MCP servers | the fleet's own address on loopback |
+| POWERLOOM_FILES | file areas of `files` deployments; shared in the distributed mode | `files` in the data folder |
+| POWERLOOM_SLACK_URL | the Slack Web API of the `slack` deployments | Slack's own |
 | POWERLOOM_LOG_LEVEL | from which level on our own loggers write to standard error | INFO |
 | POWERLOOM_ALLOWED_HOSTS | hosts of the console | loopback |
 | POWERLOOM_API_HOSTS | hosts that serve the API at their root | none |
@@ -227,6 +230,10 @@ RECONCILE_DRIVERS = [  # in the order of their dependencies
     "agents.drivers.skills.SkillVersionDriver",
     "agents.drivers.agents.AgentDriver",
 ]
+FLEET_PORT = int(os.environ.get("POWERLOOM_FLEET_PORT", "8001"))
+FLEET_URL = os.environ.get("POWERLOOM_FLEET_URL", "").rstrip("/") or f"http://127.0.0.1:{FLEET_PORT}"
+FILES = Path(os.environ.get("POWERLOOM_FILES") or HOME / "files").expanduser().resolve()
+SLACK_URL = os.environ.get("POWERLOOM_SLACK_URL", "https://slack.com/api").rstrip("/")
 RECONCILE_CONCURRENCY = int(os.environ.get("POWERLOOM_RECONCILE_CONCURRENCY", "16"))  # calls at once, each tick
 INSTALLATION = "powerloom.audit.log.installation_id"
 WEB_SLOTS = 16  # requests that one web process works on at once; the others wait their turn

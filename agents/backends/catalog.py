@@ -1,0 +1,13 @@
+"""Which backend runs which kind of template."""
+
+from __future__ import annotations
+
+from typing import Any  # config and policy types differ by kind
+
+from agents.backends.base import Backend
+from agents.backends.echo import EchoBackend
+
+
+def backends() -> dict[str, Backend[Any, Any]]:
+    """Return a new backend for every available kind; whoever asks closes them."""
+    return {"echo": EchoBackend()}

@@ -1,0 +1,34 @@
+"""The catalog of templates: the kinds that the wire knows, and those of them that this installation serves."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args  # Any: config and policy types differ by template
+
+from agents.mcp.echo import EchoTemplate
+from agents.mcp.template import Template
+
+Kind = Literal[
+    "files",
+    "postgres",
+    "slack",
+    "echo",
+    "powerloom_meta",
+    "github",
+    "google_drive",
+    "notion",
+    "jira",
+    "confluence",
+    "microsoft365",
+    "salesforce",
+    "zendesk",
+    "hubspot",
+    "linear",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+TEMPLATES: dict[str, Template[Any, Any]] = {template.kind: template for template in (EchoTemplate(),)}
+
+
+def template_of(kind: str) -> Template[Any, Any]:
+    """Return the template of a kind. Raises `KeyError` for one that is not available here."""
+    return TEMPLATES[kind]
