@@ -35,6 +35,7 @@ class Pin:
     cma_agent_id: str
     cma_version: int
     cma_environment_id: str
+    cma_vault_id: str  # empty when the agent has no credential
 
 
 def of(agents: Sequence[Agent]) -> dict[UUID, Readiness]:
@@ -61,7 +62,8 @@ def pin(agent: Agent, *, version: int | None = None) -> Pin:
         raise NotReady(f"{agent.name} is not live yet: {why}.", why=why)
     assert state is not None
     assert environment is not None
-    return Pin(number, state.remote_id, int(cma_version), environment.remote_id)
+    vault = _states(SyncKind.VAULT, [agent.id]).get(agent.id)
+    return Pin(number, state.remote_id, int(cma_version), environment.remote_id, vault.remote_id if vault else "")
 
 
 def _pushed(agent: Agent, number: int) -> tuple[str, str]:

@@ -27,6 +27,7 @@ MAX_CUSTOM_TOOLS = 100  # CMA takes 256 tools in all; the built-in ones and thos
 MAX_MCP_SERVERS = 20
 MAX_MCP_TOOLS = 128  # settings of single tools, of one server
 MAX_METADATA = 15  # CMA takes 16 pairs, and one of them is our stamp
+MAX_TURN_SECONDS = 600
 RESERVED_METADATA = "powerloom"
 
 Text = str  # free text, kept exactly as it was given; the edges refuse what no database keeps
@@ -36,6 +37,7 @@ Description = Annotated[Text, Field(max_length=2048)]
 SystemPrompt = Annotated[Text, Field(min_length=1, max_length=100_000)]
 ModelId = Annotated[Text, Field(min_length=1, max_length=256)]
 McpToolName = Annotated[str, Field(min_length=1, max_length=128)]
+TurnSeconds = Annotated[int, Field(ge=1, le=MAX_TURN_SECONDS)]
 Permission = Literal["always_allow", "always_ask"]
 Prebuilt = Literal["pptx", "xlsx", "docx", "pdf"]
 
@@ -141,7 +143,9 @@ Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_META
 
 
 class AgentSpec(Part):
-    """The whole desired state of an agent, attachments included."""
+    """The whole desired state of an agent, attachments included. `max_duration` is in seconds and for each turn of its
+    sessions; null leaves it at the most there is.
+    """
 
     display_name: DisplayName
     description: Description | None = None
@@ -149,6 +153,7 @@ class AgentSpec(Part):
     system_prompt: SystemPrompt
     tools: Tools = Tools()
     metadata: Metadata = {}
+    max_duration: TurnSeconds | None = None
     skills: Annotated[list[AttachedSkill | PrebuiltSkill], Field(max_length=MAX_SKILLS)] = []
     custom_tools: Annotated[list[CustomTool], Field(max_length=MAX_CUSTOM_TOOLS)] = []
     mcp_servers: Annotated[list[AttachedServer], Field(max_length=MAX_MCP_SERVERS)] = []
@@ -183,6 +188,7 @@ class AgentChanges(Part):
     system_prompt: SystemPrompt = ""
     tools: Tools = Tools()
     metadata: dict[MetadataKey, MetadataValue | None] = {}
+    max_duration: TurnSeconds | None = None
 
     @model_serializer
     def _only_named(self) -> dict[str, Any]:

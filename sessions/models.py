@@ -70,6 +70,7 @@ class AgentSession(models.Model):
     cma_agent_id = models.CharField(max_length=128)  # what it was pinned to when it was invoked
     cma_agent_version = models.PositiveIntegerField()
     cma_environment_id = models.CharField(max_length=128)
+    cma_vault_id = models.CharField(max_length=128, blank=True)  # with the agent's credentials; empty: it has none
     parent_session = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )

@@ -130,6 +130,7 @@ def _agent(row: Agent, version: AgentVersion, state: SyncState | None) -> JSON:
         "system_prompt": spec["system_prompt"],
         "tools": spec["tools"],
         "metadata": spec["metadata"],
+        "max_duration": spec.get("max_duration"),
         "runtime_type": row.runtime_type,
         "agent_kind": row.agent_kind,
         "ou_id": row.ou_id,

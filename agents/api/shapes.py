@@ -65,6 +65,7 @@ class AgentOut(Schema):
     system_prompt: str
     tools: Tools
     metadata: dict[str, str]
+    max_duration: int | None
     runtime_type: Literal["cma"]
     agent_kind: AgentKind
     ou_id: UUID

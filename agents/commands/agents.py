@@ -27,6 +27,7 @@ from agents.spec import (
     Part,
     SystemPrompt,
     Tools,
+    TurnSeconds,
 )
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.errors import Invalid, NameTaken, Stale
@@ -46,6 +47,7 @@ class AgentFields(Part):
     system_prompt: SystemPrompt
     tools: Tools = Tools()
     metadata: Metadata = {}
+    max_duration: TurnSeconds | None = None
     runtime_type: Literal["cma"] = "cma"
     agent_kind: AgentKind = AgentKind.USER
     owner_principal_id: UUID | None = None

@@ -15,7 +15,7 @@ from agents import readiness
 from agents.actions import Action
 from agents.models import Agent, AgentKind, AgentVersion, Skill
 from agents.queries import acting_principal_id, agent_for_invoke
-from agents.spec import AgentSpec
+from agents.spec import MAX_TURN_SECONDS, AgentSpec, TurnSeconds
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.errors import NotFound, NotReady, TooMany
 from powerloom.kernel.ids import new_id
@@ -26,17 +26,15 @@ from sessions.queries import session_for_read
 
 MAX_PROMPT = 100_000
 MAX_TITLE = 255
-MAX_DURATION = 600
 KICKOFF = "kickoff"
 
 Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
 Title = Annotated[str, Field(max_length=MAX_TITLE)]
-Duration = Annotated[int, Field(ge=1, le=MAX_DURATION)]
 
 
 class InvokeFields(BaseModel):
-    """What to run an agent on. `max_duration` is in seconds and for each turn; `agent_version` names an older
-    version.
+    """What to run an agent on. `max_duration` is in seconds and for each turn; the agent's own limit, where it has a
+    lower one, counts. `agent_version` names an older version.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +44,7 @@ class InvokeFields(BaseModel):
     mode: Mode = Mode.FIRE_AND_FORGET
     agent_version: Annotated[int, Field(ge=1)] | None = None
     parent_session_id: UUID | None = None
-    max_duration: Duration = MAX_DURATION
+    max_duration: TurnSeconds = MAX_TURN_SECONDS
 
 
 class InvokeAgent(InvokeFields, Command):
@@ -82,13 +80,14 @@ def invoke_agent(command: InvokeAgent, *, subject: Subject, actor: Actor) -> Cha
         cma_agent_id=pin.cma_agent_id,
         cma_agent_version=pin.cma_version,
         cma_environment_id=pin.cma_environment_id,
+        cma_vault_id=pin.cma_vault_id,
         parent_session=parent,
         invoked_by_id=actor.id,
         invoked_by_ref=actor.ref,
         title=command.title,
         prompt=command.prompt,
         mode=command.mode,
-        max_duration=command.max_duration,
+        max_duration=min(command.max_duration, spec.max_duration or MAX_TURN_SECONDS),
         mcp_server_count=len(spec.mcp_servers),
         created_at=now,
         changed_at=now,

@@ -34,6 +34,7 @@ class Plan:
     cma_agent_id: str
     cma_agent_version: int
     cma_environment_id: str
+    cma_vault_id: str
     cma_session_id: str
     create_attempted_at: datetime | None
     owed: str
@@ -45,6 +46,7 @@ class Plan:
             "agent": {"type": "agent", "id": self.cma_agent_id, "version": self.cma_agent_version},
             "environment_id": self.cma_environment_id,
             "metadata": {stamps.KEY: self.stamp},
+            **({"vault_ids": [self.cma_vault_id]} if self.cma_vault_id else {}),
             **({"title": self.title[:TITLE]} if self.title else {}),
         }
 

@@ -81,6 +81,25 @@ def test_the_title_may_be_null_and_the_prompt_is_all_it_takes(world: World, agen
     assert AgentSession.objects.get().max_duration == 600
 
 
+@pytest.mark.parametrize(("agents_own", "asked", "limit"), [(30, None, 30), (30, 20, 20), (30, 60, 30), (None, 60, 60)])
+def test_the_lower_of_the_limits_of_agent_and_invocation_counts(
+    world: World, agents_own: int | None, asked: int | None, limit: int
+) -> None:
+    agent = live_agent(world)
+    api = api_of(world.alice)
+    assert api.patch(f"/agents/{agent.id}", {"max_duration": agents_own}).json()["max_duration"] == agents_own
+    make_live(agent.id)
+    api.post(f"/agents/{agent.id}/invoke", {"prompt": "x", **({"max_duration": asked} if asked else {})})
+    assert AgentSession.objects.get().max_duration == limit
+
+
+def test_a_session_is_given_the_vault_of_its_agent(world: World, agent: Agent) -> None:
+    SyncState.objects.create(kind=SyncKind.VAULT, object_id=agent.id, organization_id=agent.organization_id)
+    make_live(agent.id)
+    api_of(world.alice).post(f"/agents/{agent.id}/invoke", BODY)
+    assert AgentSession.objects.get().cma_vault_id == f"vault_{agent.id.hex[:12]}"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
