@@ -23,6 +23,7 @@ from sessions.course import Course, Step
 from sessions.degradation import diagnosis
 from sessions.frames import Frame
 from sessions.models import AgentSession, InputKind, SessionEvent, SessionInput
+from sessions.servers import standings
 
 COLUMNS = tuple(field.name for field in fields(Course) if field.name != "has_queued")
 FENCE = ("pk", "relay_id", "relay_epoch", "deleted_at")
@@ -157,4 +158,4 @@ def _save(
 def _diagnosis(session_id: UUID, frames: list[tuple[int, Frame]]) -> dict[str, Any]:
     stored = SessionEvent.objects.filter(session_id=session_id, event_type="session.error")
     errors = [*stored.values_list("payload", flat=True), *(f.payload for _, f in frames if f.type == "session.error")]
-    return diagnosis(errors)
+    return diagnosis(standings(session_id), errors)
