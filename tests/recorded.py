@@ -30,6 +30,13 @@ def live_agent(world: World, name: str = "code-reviewer") -> Agent:
     return agent
 
 
+def live_agent_elsewhere(world: World) -> Agent:
+    """An agent in sales that can be invoked."""
+    agent = make_agent(world.alice, world.sales, "seller")
+    make_live(agent.id)
+    return agent
+
+
 def invoked(agent: Agent, by: User, prompt: str = "do it", **fields: Any) -> AgentSession:
     """A pending session."""
     outcome = submit(InvokeAgent(id=new_id(), agent_id=agent.id, prompt=prompt, **fields), actor=actor_of(by))

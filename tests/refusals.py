@@ -7,3 +7,9 @@ def said(response: Any) -> tuple[int, dict[str, Any]]:
     """Return the status of a refusal, and what it says but for its request id."""
     error = response.json()["error"]
     return response.status_code, {name: value for name, value in error.items() if name != "request_id"}
+
+
+def code(response: Any) -> str:
+    """Return the word of a refusal."""
+    found: str = response.json()["error"]["code"]
+    return found

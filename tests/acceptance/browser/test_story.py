@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
 from tests.product import ROOT, Product, environment_for, product
 
@@ -50,6 +50,7 @@ def open_agent(page: Page, served: Product) -> None:
     page.goto(f"{served.url}/agents")
     page.get_by_role("link", name="code-reviewer").click()
     expect(page.get_by_role("heading", name="Code Reviewer")).to_be_visible()
+    page.wait_for_load_state()
 
 
 def invoke(page: Page, served: Product, prompt: str = PROMPT) -> None:
@@ -88,6 +89,16 @@ def test_a_session_is_invoked_followed_live_and_replayed(admin: Page, served: Pr
     assert len({line.split()[0] for line in live}) == len(live)
     admin.reload()
     assert drawn(admin) == live
+
+
+def test_a_dialog_that_is_asked_for_before_it_has_come_opens_when_it_comes(admin: Page, served: Product) -> None:
+    held: list[Route] = []
+    admin.route(re.compile("/invoke$"), held.append)
+    open_agent(admin, served)
+    admin.get_by_role("button", name="Invoke").click()
+    expect(admin.get_by_role("dialog")).to_have_count(0)
+    held[0].continue_()
+    expect(admin.get_by_label("Prompt")).to_be_visible()
 
 
 def test_two_viewers_see_the_same(admin: Page, served: Product) -> None:

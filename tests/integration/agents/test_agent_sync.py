@@ -123,7 +123,7 @@ def test_a_skill_without_a_version_has_nothing_to_try_again(world: World) -> Non
 def test_a_session_is_pinned_to_what_the_runtime_has(world: World, agent: Agent) -> None:
     say(agent.id, **SYNCED)
     say(world.acme.id, remote_id="env_1")
-    assert readiness.pin(agent) == readiness.Pin(1, "agent_1", 3, "env_1")
+    assert readiness.pin(agent) == readiness.Pin(1, "agent_1", 3, "env_1", "")
     assert readiness.pin(agent, version=1) == readiness.pin(agent)
 
 

@@ -1,3 +1,12 @@
-from tests.world import committed_world, world
+import pytest
+
+from agents.models import Agent
+from tests.recorded import live_agent
+from tests.world import World, committed_world, world
 
 __all__ = ["committed_world", "world"]
+
+
+@pytest.fixture
+def agent(world: World) -> Agent:
+    return live_agent(world)
