@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar  # Any: structured results are the tool
 from uuid import UUID
 
 from agents.mcp.template import Call, Policy, Settings
+from powerloom.web.egress import Way
 
 C = TypeVar("C", bound=Settings)
 P = TypeVar("P", bound=Policy)
@@ -16,7 +17,9 @@ P = TypeVar("P", bound=Policy)
 
 @dataclass(frozen=True)
 class Served(Generic[C, P]):
-    """One deployment as its backend sees it. `secrets` are by the config's field and never shown."""
+    """One deployment as its backend sees it. `secrets` are by the config's field and never shown; `way` is where its
+    calls out of the house may go.
+    """
 
     deployment_id: UUID
     organization_id: UUID
@@ -24,6 +27,7 @@ class Served(Generic[C, P]):
     config: C
     policy: P
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    way: Way = field(default_factory=Way)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The server of the managed MCP servers: one ASGI application that serves every deployment at its own address."""
