@@ -8,15 +8,15 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from accounts import sealing
+from accounts import queries, sealing
 from accounts.commands.secrets import SEALED, CreateSecret
-from accounts.models import Sealed, Secret
+from accounts.models import OU, Sealed, Secret
 from powerloom.audit.models import Entry
 from powerloom.commands.bus import submit
 from powerloom.kernel.envelope import Unreadable
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.ids import new_id
-from tests.world import World, actor_of, api_of
+from tests.world import World, actor_of, api_of, root_of
 
 
 def body(world: World, **named: Any) -> dict[str, Any]:
@@ -64,6 +64,25 @@ def test_secrets_are_filtered_by_ou_and_kind(world: World) -> None:
     assert len(bob.get("/secrets", {"ou_id": str(world.platform.id)}).json()) == 1
     assert bob.get("/secrets", {"ou_id": str(world.engineering.id)}).json() == []
     assert bob.get("/secrets", {"kind": "slack_token"}).json() == []
+
+
+def test_a_name_means_the_nearest_secret_above_and_never_one_beside_or_below(world: World) -> None:
+    alice = api_of(world.alice)
+    places = {"root": world.root, "engineering": world.engineering, "platform": world.platform, "sales": world.sales}
+    ids = {
+        name: alice.post("/secrets", body(world, ou_id=str(ou.id))).json()["id"]
+        for name, ou in places.items()
+        if name != "platform"
+    }
+
+    def reached(ou: OU) -> list[str]:
+        return [str(secret.id) for secret in queries.secrets_reaching(ou.id, ["analytics-dsn", "absent"]).values()]
+
+    assert reached(world.platform) == reached(world.engineering) == [ids["engineering"]]
+    assert (reached(world.root), reached(world.sales)) == ([ids["root"]], [ids["sales"]])
+    assert reached(root_of(world.zeta)) == []
+    alice.delete(f"/secrets/{ids['engineering']}")
+    assert reached(world.platform) == [ids["root"]]
 
 
 def test_it_takes_the_right_where_the_secret_lives(world: World) -> None:
