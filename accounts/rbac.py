@@ -64,7 +64,9 @@ OWN_ACTIONS = frozenset(
         "session:delete",
     }
 )
-SYSTEM_ACTIONS = frozenset({"organization:create", "user:set_operator", "user:set_password"})
+SYSTEM_ACTIONS = frozenset(
+    {"file_root:grant", "file_root:revoke", "organization:create", "user:set_operator", "user:set_password"}
+)
 
 
 def grants(actor: Actor, actions: Sequence[str] | None = None) -> list[Grant]:

@@ -3,6 +3,7 @@
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
+from agents.commands.roots import GrantFileRoot, RevokeFileRoot
 from agents.commands.skills import (
     ActivateSkillVersion,
     ArchiveSkill,
@@ -24,10 +25,12 @@ __all__ = [
     "CreateAgent",
     "CreateSkill",
     "DetachSkill",
+    "GrantFileRoot",
     "GrantSkill",
     "ResetAgentSync",
     "ResetSkillSync",
     "RestoreAgent",
+    "RevokeFileRoot",
     "RevokeSkillGrant",
     "SkillChanges",
     "SkillFields",
