@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from agents.kinds import SyncKind
-from agents.models import Agent, Skill, SkillVersion
+from agents.models import Agent, Credential, Skill, SkillVersion
 from agents.queries.skills import trackers_of
 from powerloom.reconcile import intents
 from powerloom.reconcile.models import SyncState
@@ -45,3 +45,10 @@ def version_uploaded(skill: Skill, version: SkillVersion) -> None:
 def version_activated(skill: Skill) -> None:
     """Every live agent that follows the skill's current version must be pushed again: one UPDATE for any number."""
     agents_changed(trackers_of(skill).values_list("pk", flat=True))
+
+
+def credential_created(credential: Credential) -> None:
+    """A new credential must be in its agent's vault, and with the first one the vault must exist."""
+    organization_id = credential.organization_id
+    intents.declare(SyncKind.VAULT, [credential.agent_id], organization_id=organization_id)
+    intents.declare(SyncKind.CREDENTIAL, [credential.id], organization_id=organization_id)

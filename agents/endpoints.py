@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
 
 from agents.models import MCPServer
+
+PORTS = {"http": 80, "https": 443}
 
 
 def endpoint_of(server: MCPServer) -> str:
@@ -17,3 +20,9 @@ def endpoint_of(server: MCPServer) -> str:
 def fleet_endpoint(deployment_id: UUID) -> str:
     """Return the URL of a deployment at the fleet."""
     return f"{settings.FLEET_URL}/mcp/{deployment_id}/mcp"
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a registered URL, the port always said: to whom a foreign token belongs."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or PORTS[parts.scheme]}"

@@ -2,6 +2,7 @@
 
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
+from agents.commands.credentials import CreateCredential
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
 from agents.commands.roots import GrantFileRoot, RevokeFileRoot
 from agents.commands.skills import (
@@ -23,6 +24,7 @@ __all__ = [
     "ArchiveSkill",
     "AttachSkill",
     "CreateAgent",
+    "CreateCredential",
     "CreateSkill",
     "DetachSkill",
     "GrantFileRoot",

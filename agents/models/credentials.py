@@ -21,8 +21,9 @@ class Credential(models.Model):
     """The bearer of one agent for one MCP server. Lives in the agent's OU.
 
     `number` counts its values. While the vault still has an earlier one, `earlier_hash` stays valid at the fleet; it is
-    cleared when the reconciler has pushed the current one. A given token belongs to one origin: when the server's URL
-    moves to another, `voided_at` is set and a new one must be given. Deleting destroys the value and keeps the row.
+    cleared when the reconciler has pushed the current one. A value for a foreign server belongs to one origin: when the
+    server's URL moves to another, `voided_at` is set and the credential must be rotated. Deleting destroys the value
+    and keeps the row.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -34,7 +35,7 @@ class Credential(models.Model):
     number = models.PositiveIntegerField(default=1)
     bearer_hash = models.CharField(max_length=64, blank=True)
     earlier_hash = models.CharField(max_length=64, blank=True)
-    origin = models.CharField(max_length=300, blank=True)  # of a given token: scheme://host:port
+    origin = models.CharField(max_length=300, blank=True)  # of a foreign server: scheme://host:port
     voided_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revealed_at = models.DateTimeField(null=True, blank=True)
@@ -58,6 +59,10 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} for {self.server_id}"
+
+    @property
+    def is_for_foreign(self) -> bool:
+        return self.server.deployment_id is None
 
     def target(self) -> Target:
         return Target("credential", self.id, self.server.name, self.organization_id, self.agent.ou.path)

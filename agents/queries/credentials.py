@@ -1,0 +1,55 @@
+"""Reads of credentials. Never a value: that is opened only for the push to the vault, and for the one reveal."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts import rbac
+from agents.actions import Action
+from agents.models import Agent, Credential, MCPServer
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+
+def credentials_visible_to(actor: Actor) -> QuerySet[Credential]:
+    """Return the live credentials that the actor may read, with their agent's OU and their server."""
+    return (
+        Credential.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+        .filter(rbac.permitted(actor, Action.CREDENTIAL_READ, ou_field="agent__ou_id"))
+        .select_related("agent__ou", "server__ou")
+    )
+
+
+def credential_for_read(actor: Actor, credential_id: UUID) -> Credential:
+    """Return a live credential that the actor may read. Raises `NotFound`."""
+    return _one(credentials_visible_to(actor), credential_id)
+
+
+def credential_for_change(actor: Actor, credential_id: UUID) -> Credential:
+    """As `credential_for_read`, locked until the end of the transaction, and with its sealed value."""
+    rows = credentials_visible_to(actor).select_related("agent__ou", "server__ou", "sealed")
+    return _one(rows.select_for_update(of=("self",)), credential_id)
+
+
+def credentials_of(agent: Agent) -> QuerySet[Credential]:
+    """Return the live credentials of an agent that the caller already holds, with their servers."""
+    live = Credential.objects.filter(agent=agent, archived_at__isnull=True)
+    return live.select_related("agent__ou", "server__ou").order_by("pk")
+
+
+def server_to_show_to(actor: Actor, server_id: UUID) -> MCPServer:
+    """Return a live MCP server that the actor may read; to use it is the bus's question. Raises `NotFound`."""
+    rows = MCPServer.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+    found = rows.filter(rbac.permitted(actor, Action.MCP_SERVER_READ), pk=server_id).select_related("ou").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _one(rows: QuerySet[Credential], credential_id: UUID) -> Credential:
+    found = rows.filter(pk=credential_id).first()
+    if found is None:
+        raise NotFound
+    return found
