@@ -97,10 +97,13 @@ def says_what_it_is(keyword: ast.keyword) -> bool:
 
 # --- One way out
 
-CLIENTS = {"httpx", "httpx2", "requests", "aiohttp", "urllib3", "urllib.request", "http.client", "socket", "smtplib"}
+CLIENTS = {"aiohttp", "http.client", "requests", "smtplib", "socket", "urllib.request", "urllib3"} | {
+    *("httpx", "httpx2", "httpcore", "httpcore2"),
+}
 CLIENT_EXCEPTIONS = {
     "powerloom/cma": "the runtime: the SDK's own transport, an address of the operator",
     "powerloom/run": "the processes of this machine, on loopback",
+    "powerloom/web/egress.py": "the one client for the addresses that users give",
 }
 
 
