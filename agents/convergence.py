@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from agents.kinds import SyncKind
-from agents.models import Agent, Credential, Skill, SkillVersion
+from agents.models import Agent, Credential, MCPServer, Skill, SkillVersion
+from agents.queries.servers import users_of_server
 from agents.queries.skills import trackers_of
 from powerloom.reconcile import intents
 from powerloom.reconcile.models import SyncState
@@ -52,3 +53,15 @@ def credential_created(credential: Credential) -> None:
     organization_id = credential.organization_id
     intents.declare(SyncKind.VAULT, [credential.agent_id], organization_id=organization_id)
     intents.declare(SyncKind.CREDENTIAL, [credential.id], organization_id=organization_id)
+
+
+def server_changed(server: MCPServer, *, urgent: bool = False) -> None:
+    """Which of the server's tools are on has changed, so every live agent that has it must be pushed again."""
+    agents_changed(users_of_server(server).values_list("pk", flat=True), urgent=urgent)
+
+
+def server_moved(server: MCPServer) -> None:
+    """The server has another address: what agents call, and what their vaults hold a token for."""
+    server_changed(server, urgent=True)
+    held = Credential.objects.filter(server=server, archived_at__isnull=True)
+    intents.mark_stale(SyncKind.CREDENTIAL, held.values_list("pk", flat=True), urgent=True)

@@ -232,6 +232,7 @@ RECONCILE_DRIVERS = [  # in the order of their dependencies
 ]
 FLEET_PORT = int(os.environ.get("POWERLOOM_FLEET_PORT", "8001"))
 FLEET_URL = os.environ.get("POWERLOOM_FLEET_URL", "").rstrip("/") or f"http://127.0.0.1:{FLEET_PORT}"
+MCP_HANDSHAKE_SECONDS = 15.0  # of one look at a foreign MCP server; clients wait 30
 FILES = Path(os.environ.get("POWERLOOM_FILES") or HOME / "files").expanduser().resolve()
 SLACK_URL = os.environ.get("POWERLOOM_SLACK_URL", "https://slack.com/api").rstrip("/")
 RECONCILE_CONCURRENCY = int(os.environ.get("POWERLOOM_RECONCILE_CONCURRENCY", "16"))  # calls at once, each tick

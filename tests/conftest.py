@@ -1,6 +1,7 @@
 """What holds for every test: loopback only, nothing left out on CI, and each test in the runs it belongs to.
 
-Fixtures by subject: `tests.database` (committed_db, race, rival), `tests.browser` (chromium, page).
+Fixtures by subject: `tests.database` (committed_db, race, rival), `tests.browser` (chromium, page), `tests.foreign`
+(foreign: an MCP server).
 """
 
 import ipaddress
@@ -14,7 +15,7 @@ import hypothesis
 import pytest
 from django.db import connection
 
-pytest_plugins = ["tests.browser", "tests.database", "tests.world"]
+pytest_plugins = ["tests.browser", "tests.database", "tests.foreign", "tests.world"]
 
 # Pure, or about the wire; these, and what a browser shows, do not change with the database: one run is enough.
 ONCE = {"unit", "house", "contract"}

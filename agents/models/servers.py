@@ -105,7 +105,7 @@ class MCPServer(models.Model):
     protocol_version = models.CharField(max_length=32, blank=True)
     probe_error = models.JSONField(null=True, blank=True)  # {"step", "words"}
     probe_attempts = models.PositiveIntegerField(default=0)
-    probed_at = models.DateTimeField(null=True, blank=True)
+    probed_at = models.DateTimeField(null=True, blank=True)  # when a handshake last succeeded
     probe_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -57,6 +57,15 @@ def fault_of(text: str) -> str:
     return ""
 
 
+def fault_of_json(value: Any) -> str:
+    """Say why a JSON value cannot be kept, or "" when it can."""
+    try:
+        _check(value, 0)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
 def _body(request: HttpRequest) -> bytes:
     limit: int = settings.MAX_JSON_BODY
     try:

@@ -29,6 +29,8 @@ import httpx2
 MAX_BYTES = 4 * 1024 * 1024
 SCHEMES = ("http", "https")
 
+Client = httpx2.AsyncClient
+Timeout = httpx2.TimeoutException
 Address = IPv4Address | IPv6Address
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """Answers every address of a name. Raises `OSError`."""
@@ -123,22 +125,13 @@ def fault_of_url(url: str) -> str:
         found = httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError):
         return "this is not a URL"
-    if found.scheme not in SCHEMES or not found.host:
-        return "a URL begins with https:// or http:// and names a host"
-    if not 0 < (found.port or 1) < 65536:
-        return "a port is a number from 1 to 65535"
-    if found.userinfo:
-        return "a URL holds no user name and no password; give a token as a credential"
-    if found.fragment:
-        return "a URL of a server has no part behind #"
-    return ""
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, default ports said: what a token belongs to."""
-    found = httpx2.URL(url)
-    host = f"[{found.host}]" if ":" in found.host else found.host.rstrip(".")
-    return f"{found.scheme}://{host}:{found.port or (443 if found.scheme == 'https' else 80)}"
+    faults = {
+        "a URL begins with https:// or http:// and names a host": found.scheme not in SCHEMES or not found.host,
+        "a port is a number from 1 to 65535": found.port is not None and not 0 < found.port < 65536,
+        "a URL holds no user name and no password; give a token as a credential": bool(found.userinfo),
+        "a URL of a server has no part behind #": bool(found.fragment),
+    }
+    return next((words for words, is_so in faults.items() if is_so), "")
 
 
 def client(
@@ -148,7 +141,7 @@ def client(
     timeout: float = 10.0,
     max_bytes: int = MAX_BYTES,
     lookup: Lookup = look_up,
-) -> httpx2.AsyncClient:
+) -> Client:
     """Return a client that goes no other way than this one.
 
     `timeout` is in seconds and for a whole request, its body included; `max_bytes` is for a body. Requests raise

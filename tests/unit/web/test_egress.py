@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from powerloom.web import egress
-from powerloom.web.egress import Blocked, Way, client, fault_of_url, judge, origin_of, resolve
+from powerloom.web.egress import Blocked, Way, client, fault_of_url, judge, resolve
 
 HI = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 HOME = Way(loopback=True)
@@ -123,11 +123,6 @@ def test_a_url_that_is_none_of_ours_is_told_in_words(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://tools.example.com/mcp", "http://localhost:8000/mcp?x=1", "http://[::1]/mcp"])
 def test_a_plain_url_is_fine(url: str) -> None:
     assert fault_of_url(url) == ""
-
-
-def test_an_origin_says_its_port() -> None:
-    assert origin_of("https://Tools.Example.com./a?b") == "https://tools.example.com:443"
-    assert origin_of("http://[::1]:81/") == "http://[::1]:81"
 
 
 async def test_a_checked_address_is_what_resolving_answers() -> None:

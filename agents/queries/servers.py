@@ -1,0 +1,97 @@
+"""Reads of MCP servers. Whatever a function here returns, its actor may see; what he may not see is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import Count, F, Q, QuerySet
+
+from accounts import rbac
+from accounts.queries import ous_visible_to
+from agents.actions import Action
+from agents.models import Agent, AgentMCPServer, Discovery, MCPDeployment, MCPServer, MCPTool
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+
+def servers_visible_to(actor: Actor) -> QuerySet[MCPServer]:
+    """Return the live MCP servers that the actor may read, with their OU and deployment."""
+    return _readable(actor).filter(archived_at__isnull=True)
+
+
+def server_for_read(actor: Actor, server_id: UUID) -> MCPServer:
+    """Return a live MCP server that the actor may read. Raises `NotFound`."""
+    return _one(servers_visible_to(actor), server_id)
+
+
+def server_for_change(actor: Actor, server_id: UUID) -> MCPServer:
+    """As `server_for_read`, locked until the end of the transaction."""
+    return _one(servers_visible_to(actor).select_for_update(of=("self",)), server_id)
+
+
+def server_for_archive(actor: Actor, server_id: UUID) -> MCPServer:
+    """As `server_for_change`, an archived one too: archiving twice is archiving once."""
+    return _one(_readable(actor).select_for_update(of=("self",)), server_id)
+
+
+def servers_for_use(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPServer]:
+    """Return those of the servers that the actor may read, by id, locked in the order of their ids."""
+    rows = servers_visible_to(actor).filter(pk__in=list(ids)).order_by("pk").select_for_update(of=("self",))
+    return {server.id: server for server in rows}
+
+
+def users_of_server(server: MCPServer) -> QuerySet[Agent]:
+    """Return the live agents that have the server attached."""
+    attached = AgentMCPServer.objects.filter(server=server)
+    return Agent.objects.filter(archived_at__isnull=True, pk__in=attached.values("agent_id"))
+
+
+def tools_of(server: MCPServer) -> list[MCPTool]:
+    """Return every tool of the server, by name."""
+    return list(server.tools.order_by("name"))
+
+
+def tool_counts(ids: Iterable[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Return how many tools each server has seen or pinned, and how many of them are on; one query."""
+    is_on = Q(sha256=F("pinned_sha256")) & ~Q(sha256="")
+    rows = MCPTool.objects.filter(server_id__in=list(ids)).values("server_id")
+    counted = rows.annotate(every=Count("pk"), on=Count("pk", filter=is_on))
+    return {row["server_id"]: (row["every"], row["on"]) for row in counted}
+
+
+def discovery_for(actor: Actor, discovery_id: UUID) -> Discovery:
+    """Return what a handshake found for the actor's organization. Raises `NotFound`."""
+    found = Discovery.objects.filter(Q(organization_id=actor.organization_id), pk=discovery_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def deployment_to_face(actor: Actor, deployment_id: UUID) -> MCPDeployment:
+    """Return a live deployment of the actor's organization that a registration is made for, in the same set of
+    commands. Raises `NotFound`.
+    """
+    rows = MCPDeployment.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+    found = rows.filter(pk=deployment_id).select_for_update(of=("self",)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def may_register(actor: Actor, ou_id: UUID) -> bool:
+    """Tell whether it is worth talking to a server for this actor. The bus decides; this only spares the call."""
+    ou = ous_visible_to(actor).filter(pk=ou_id).first()
+    return ou is not None and rbac.may(actor, Action.MCP_SERVER_CREATE, ou.path).allowed
+
+
+def _readable(actor: Actor) -> QuerySet[MCPServer]:
+    rows = MCPServer.objects.filter(Q(organization_id=actor.organization_id))
+    return rows.filter(rbac.permitted(actor, Action.MCP_SERVER_READ)).select_related("ou", "deployment")
+
+
+def _one(rows: QuerySet[MCPServer], server_id: UUID) -> MCPServer:
+    found = rows.filter(pk=server_id).first()
+    if found is None:
+        raise NotFound
+    return found
