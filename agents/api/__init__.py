@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from agents.api import agents, attachments, grants, skills, sync, versions
+from agents.api import agents, attachments, deployments, grants, skills, sync, versions
 
 router = Router()
-for part in (agents, versions, attachments, skills, grants, sync):
+for part in (agents, versions, attachments, skills, grants, sync, deployments):
     router.add_router("", part.router)

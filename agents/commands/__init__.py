@@ -3,6 +3,14 @@
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
 from agents.commands.credentials import CreateCredential
+from agents.commands.deployments import (
+    CreateDeployment,
+    DeploymentChanges,
+    DeploymentFields,
+    DestroyDeployment,
+    RetryDeployment,
+    UpdateDeployment,
+)
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
 from agents.commands.roots import GrantFileRoot, RevokeFileRoot
 from agents.commands.servers import (
@@ -35,8 +43,12 @@ __all__ = [
     "AttachSkill",
     "CreateAgent",
     "CreateCredential",
+    "CreateDeployment",
     "CreateServer",
     "CreateSkill",
+    "DeploymentChanges",
+    "DeploymentFields",
+    "DestroyDeployment",
     "DetachSkill",
     "GrantFileRoot",
     "GrantSkill",
@@ -45,6 +57,7 @@ __all__ = [
     "ResetAgentSync",
     "ResetSkillSync",
     "RestoreAgent",
+    "RetryDeployment",
     "RevokeFileRoot",
     "RevokeSkillGrant",
     "ServerChanges",
@@ -52,6 +65,7 @@ __all__ = [
     "SkillChanges",
     "SkillFields",
     "UpdateAgent",
+    "UpdateDeployment",
     "UpdateServer",
     "UpdateSkill",
     "UploadSkillVersion",
