@@ -5,8 +5,10 @@ Called by handlers inside the transaction of their change, so that change and in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
+
+from django.db.models import Q
 
 from agents.kinds import SyncKind
 from agents.models import Agent, Credential, MCPServer, Skill, SkillVersion
@@ -65,3 +67,18 @@ def server_moved(server: MCPServer) -> None:
     server_changed(server, urgent=True)
     held = Credential.objects.filter(server=server, archived_at__isnull=True)
     intents.mark_stale(SyncKind.CREDENTIAL, held.values_list("pk", flat=True), urgent=True)
+
+
+def attachments_changed(pairs: Collection[tuple[UUID, UUID]], *, urgent: bool = False) -> None:
+    """These agents have these servers now, or have them no longer: what their vaults should hold has changed.
+
+    Before the agents are marked, so that of what is taken away the credential goes first.
+    """
+    if not pairs:
+        return
+    rows = Credential.objects.filter(
+        Q(agent_id__in={agent for agent, _ in pairs}) & Q(server_id__in={server for _, server in pairs}),
+        archived_at__isnull=True,
+    )
+    ids = [pk for pk, *pair in rows.values_list("pk", "agent_id", "server_id") if tuple(pair) in pairs]
+    intents.mark_stale(SyncKind.CREDENTIAL, ids, urgent=urgent)

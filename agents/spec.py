@@ -7,6 +7,7 @@ they were given, because clients compare them with what they sent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self  # Any: JSON of other people's tool schemas
 from uuid import UUID
 
@@ -118,6 +119,13 @@ class PrebuiltSkill(Part):
     prebuilt: Prebuilt
 
 
+class ServerTool(Part):
+    """One tool of an attached server that differs from the rest; without a permission it has that of the attachment."""
+
+    enabled: bool = True
+    permission: Permission | None = None
+
+
 class AttachedServer(Part):
     """An MCP server that the agent may call. `tools` names those that differ from the rest.
 
@@ -127,8 +135,15 @@ class AttachedServer(Part):
 
     mcp_server_registration_id: UUID
     permission: Permission = "always_allow"
-    tools: Annotated[dict[McpToolName, Tool], Field(max_length=MAX_MCP_TOOLS)] = {}
+    tools: Annotated[dict[McpToolName, ServerTool], Field(max_length=MAX_MCP_TOOLS)] = {}
     four_eyes: bool = False
+
+    def applied_to(self, names: Iterable[str]) -> dict[str, Tool]:
+        """Return these tools of the server, as the attachment sets them."""
+        named = {name: self.tools.get(name, ServerTool()) for name in names}
+        return {
+            name: Tool(enabled=own.enabled, permission=own.permission or self.permission) for name, own in named.items()
+        }
 
 
 def _not_ours(key: str) -> str:
@@ -165,6 +180,12 @@ class AgentSpec(Part):
             raise ValueError("two attached tools have the same name")
         return self
 
+    @model_validator(mode="after")
+    def _attaches_servers_once(self) -> Self:
+        if len(set(self.server_ids())) != len(self.mcp_servers):
+            raise ValueError("an MCP server is attached twice")
+        return self
+
     def as_json(self) -> dict[str, Any]:
         """Return the spec as it is stored, hashed and compared."""
         return self.model_dump(mode="json")
@@ -173,6 +194,10 @@ class AgentSpec(Part):
         """Return the ids of our own skills that this spec lends to the agent, tools included."""
         ours = [skill.skill_id for skill in self.skills if isinstance(skill, AttachedSkill)]
         return ours + [tool.skill_id for tool in self.custom_tools]
+
+    def server_ids(self) -> list[UUID]:
+        """Return the ids of the MCP servers that this spec lends to the agent."""
+        return [server.mcp_server_registration_id for server in self.mcp_servers]
 
 
 class AgentChanges(Part):

@@ -11,10 +11,12 @@ from accounts.rbac import shown
 from accounts.reasons import reasons_against
 from agents import queries, readiness, withholding
 from agents.actions import Action
+from agents.api.server_rows import server_attachments
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentSkill, AgentVersion, Skill, SkillVersion
 from agents.queries.agents import attachments_of
 from agents.queries.lists import sync_states
+from agents.queries.server_attachments import server_attachments_of
 from powerloom.kernel.refs import Actor
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
@@ -23,7 +25,9 @@ JSON = dict[str, Any]
 
 AGENT_ACTIONS = (
     Action.AGENT_ARCHIVE,
+    Action.AGENT_ATTACH_MCP_SERVER,
     Action.AGENT_ATTACH_SKILL,
+    Action.AGENT_DETACH_MCP_SERVER,
     Action.AGENT_DETACH_SKILL,
     Action.AGENT_INVOKE,
     Action.AGENT_RESET_SYNC,
@@ -56,7 +60,7 @@ def agent(row: Agent, actor: Actor) -> JSON:
         "owner_ref": row.owner_principal.ref,
         "skills": attachments(attached),
         "withheld_skills": withholding.reasons(row, attached),
-        "mcp_servers": [],
+        "mcp_servers": server_attachments(row, server_attachments_of(row)),
         "sync": agent_sync(row),
         "can": _can(row, actor, AGENT_ACTIONS),
     }

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from ninja import Schema
 
-from agents.models import AgentKind, SkillType
-from agents.spec import AgentSpec, ModelChoice, Prebuilt, Tools
+from agents.connections import Holding
+from agents.models import AgentKind, DeploymentStatus, ServerState, SkillType
+from agents.spec import AgentSpec, ModelChoice, Permission, Prebuilt, ServerTool, Tools
 from powerloom.reconcile.status import SyncStatus
 
 
@@ -54,6 +55,34 @@ class WithheldSkillOut(Schema):
     why: str
 
 
+class HeldCredentialOut(Schema):
+    """What an agent has to show to a server: the credential's id, null without one. `why` is set where its vault does
+    not have it.
+    """
+
+    id: UUID | None
+    status: Holding
+    why: str
+
+
+class ServerAttachmentOut(Schema):
+    """An attached MCP server. `tools` is what the attachment says of single tools, `tools_on` every tool that the agent
+    may call now, with who says yes to a call. `withheld` says why the agent does not get the server, if it does not.
+    """
+
+    mcp_server_registration_id: UUID
+    name: str
+    server_name: str
+    state: ServerState
+    deployment_status: DeploymentStatus | None
+    permission: Permission
+    tools: dict[str, ServerTool]
+    four_eyes: bool
+    tools_on: dict[str, Permission]
+    credential: HeldCredentialOut
+    withheld: str
+
+
 class AgentOut(Schema):
     """One agent. `model`, `system_prompt` and `description` are exactly what was posted."""
 
@@ -85,7 +114,7 @@ class AgentDetailOut(AgentOut):
     owner_ref: str
     skills: list[AttachmentOut]
     withheld_skills: list[WithheldSkillOut]
-    mcp_servers: list[dict[str, UUID]]
+    mcp_servers: list[ServerAttachmentOut]
     sync: SyncOut
     can: dict[str, bool]
 

@@ -3,16 +3,10 @@
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
 from agents.commands.credentials import CreateCredential
-from agents.commands.deployments import (
-    CreateDeployment,
-    DeploymentChanges,
-    DeploymentFields,
-    DestroyDeployment,
-    RetryDeployment,
-    UpdateDeployment,
-)
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
+from agents.commands.restore import RestoreAgent
 from agents.commands.roots import GrantFileRoot, RevokeFileRoot
+from agents.commands.server_attachments import AttachServer, DetachServer
 from agents.commands.servers import (
     ArchiveServer,
     CreateServer,
@@ -32,7 +26,6 @@ from agents.commands.skills import (
     UploadSkillVersion,
 )
 from agents.commands.sync import ResetAgentSync, ResetSkillSync
-from agents.commands.versions import RestoreAgent
 
 __all__ = [
     "ActivateSkillVersion",
@@ -40,15 +33,13 @@ __all__ = [
     "ArchiveAgent",
     "ArchiveServer",
     "ArchiveSkill",
+    "AttachServer",
     "AttachSkill",
     "CreateAgent",
     "CreateCredential",
-    "CreateDeployment",
     "CreateServer",
     "CreateSkill",
-    "DeploymentChanges",
-    "DeploymentFields",
-    "DestroyDeployment",
+    "DetachServer",
     "DetachSkill",
     "GrantFileRoot",
     "GrantSkill",
@@ -57,7 +48,6 @@ __all__ = [
     "ResetAgentSync",
     "ResetSkillSync",
     "RestoreAgent",
-    "RetryDeployment",
     "RevokeFileRoot",
     "RevokeSkillGrant",
     "ServerChanges",
@@ -65,7 +55,6 @@ __all__ = [
     "SkillChanges",
     "SkillFields",
     "UpdateAgent",
-    "UpdateDeployment",
     "UpdateServer",
     "UpdateSkill",
     "UploadSkillVersion",

@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar  # Any: audit payloads are JSON
-from uuid import UUID
+from typing import Any  # audit payloads are JSON
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from agents import convergence, queries
 from agents.actions import Action
-from agents.models import Agent, AgentSkill, AgentVersion, Skill
+from agents.models import Agent, AgentVersion
 from agents.queries.agents import version_of
-from agents.queries.skills import skills_for_use
-from agents.spec import AgentSpec, AttachedSkill, PrebuiltSkill
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid
+from agents.spec import AgentSpec
+from powerloom.commands.registry import Change, Need
+from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
-from powerloom.kernel.refs import Actor
-
-MAX_NUMBER = 2**31 - 1
+from powerloom.kernel.refs import Actor, Target
 
 
-class RestoreAgent(Command):
-    """Make an old version's whole spec, attachments included, the newest version.
-
-    Needs `skill:use` of the actor and of the agent's principal for every skill that comes with it.
-    """
-
-    action: ClassVar[str] = Action.AGENT_RESTORE
-    agent_id: UUID
-    number: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
-
-
-def load_restore(command: RestoreAgent, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    spec = AgentSpec.model_validate(version_of(agent, command.number).spec)
-    skills = skills_for_use(actor, spec.skill_ids())
-    needs = tuple(need for skill in skills.values() for need in use_needs(agent, skill))
-    return Subject((agent, spec, skills), agent.target(), needs=needs)
-
-
-@handles(RestoreAgent, load=load_restore)
-def restore_agent(command: RestoreAgent, *, subject: Subject, actor: Actor) -> Change:
-    agent, spec, skills = subject.row
-    if set(spec.skill_ids()) - skills.keys():
-        raise Conflict(f"Version {command.number} has a skill that is archived, or that you cannot see.")
-    AgentSkill.objects.filter(agent=agent).delete()
-    AgentSkill.objects.bulk_create(_attachments(agent, spec))
-    return next_version(agent, spec, actor=actor, restored_from=command.number)
-
-
-def use_needs(agent: Agent, skill: Skill) -> tuple[Need, Need]:
-    """Return whose right it takes that this agent gets this skill: the actor's, and that of the agent's principal."""
-    target = skill.target()
-    return (
-        Need(Action.SKILL_USE, target),
-        Need(Action.SKILL_USE, target, principal_id=queries.acting_principal_id(agent)),
-    )
+def use_needs(agent: Agent, action: Action, target: Target) -> tuple[Need, Need]:
+    """Return whose right it takes that this agent gets this thing: the actor's, and that of the agent's principal."""
+    return Need(action, target), Need(action, target, principal_id=queries.acting_principal_id(agent))
 
 
 def first_version(agent: Agent, spec: AgentSpec, *, actor: Actor) -> None:
@@ -103,14 +66,3 @@ def _write(agent: Agent, spec: dict[str, Any], actor: Actor, *, restored_from: i
 
 def _sides(spec: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     return {name: spec.get(name) for name in fields}
-
-
-def _attachments(agent: Agent, spec: AgentSpec) -> list[AgentSkill]:
-    rows = []
-    for skill in spec.skills:
-        match skill:
-            case AttachedSkill(skill_id=skill_id, skill_version_id=version_id):
-                rows.append(AgentSkill(id=new_id(), agent=agent, skill_id=skill_id, skill_version_id=version_id))
-            case PrebuiltSkill(prebuilt=name):
-                rows.append(AgentSkill(id=new_id(), agent=agent, prebuilt=name))
-    return rows + [AgentSkill(id=new_id(), agent=agent, skill_id=tool.skill_id) for tool in spec.custom_tools]

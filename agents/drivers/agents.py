@@ -1,8 +1,9 @@
-"""Agents: the spec of the latest version, with the skills it names and may use, as CMA's agent.
+"""Agents: the spec of the latest version, with the skills and MCP servers it names and may use, as CMA's agent.
 
 Explicit throughout: every built-in tool is named, and what is not named is off, so a tool that CMA adds one day is not
 on before somebody here said so. Two things are left to CMA when the spec does not say them, because it has no word for
-"the default": the model's effort, and the version of a prebuilt skill.
+"the default": the model's effort, and the version of a prebuilt skill. MCP servers have a file of their own:
+`agents.drivers.servers`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from django.db.models import F
 from pydantic import ValidationError
 
 from agents import withholding
+from agents.drivers import servers
+from agents.drivers.servers import Reach
 from agents.kinds import SyncKind
 from agents.models import AgentVersion, Skill, SkillVersion
 from agents.spec import AgentSpec, AttachedSkill, CustomTool, ModelChoice, PrebuiltSkill, Tools
@@ -39,11 +42,14 @@ class Content:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The skills that a batch of agents names: their names, their current versions, and every version named."""
+    """What a batch of agents names: of skills their names, their current versions, and every version named; and the
+    MCP servers.
+    """
 
     names: Mapping[UUID, str]
     current: Mapping[UUID, UUID | None]
     contents: Mapping[UUID, str]
+    servers: Mapping[UUID, Reach]
 
     def content(self, skill: AttachedSkill) -> Content | None:
         """Return the version meant by an attachment, or None while the skill has none that is current."""
@@ -94,8 +100,12 @@ class AgentDriver(DocumentDriver):
         document = job.wanted.document or {}
         return {
             **{name: document[name] for name in ("name", "description", "model", "system", "multiagent")},
-            "tools": [_toolset(document["tools"]), *({"type": "custom", **tool} for tool in document["custom_tools"])],
-            "mcp_servers": [],
+            "tools": [
+                _toolset(document["tools"]),
+                *servers.toolsets(document["mcp_servers"]),
+                *({"type": "custom", **tool} for tool in document["custom_tools"]),
+            ],
+            "mcp_servers": servers.bodies(document["mcp_servers"]),
             "skills": [_skill_ref(skill, job) for skill in document["skills"]],
         }
 
@@ -106,8 +116,7 @@ class AgentDriver(DocumentDriver):
             "description": answer["description"],
             "model": _seen_model(answer["model"], says_effort=says_effort),
             "system": answer["system"],
-            **_seen_tools(answer["tools"]),
-            "mcp_servers": {server["name"]: server["url"] for server in answer["mcp_servers"]},
+            **_seen_tools(answer),
             "skills": _ordered(_seen_skill(skill, job) for skill in answer["skills"]),
             "multiagent": answer.get("multiagent"),
             "metadata": own_metadata(answer, job),
@@ -121,7 +130,8 @@ def wanted(version: AgentVersion, spec: AgentSpec | str, shelf: Shelf) -> Wanted
         return Wanted(agent.pk, "", None)
     if isinstance(spec, str):
         return Wanted(agent.pk, "", {}, fault=spec)
-    needs = (Need(SyncKind.ENVIRONMENT, agent.organization_id, "the environment"), *_needs(spec, shelf))
+    environment = Need(SyncKind.ENVIRONMENT, agent.organization_id, "the environment")
+    needs = (environment, *_needs(spec, shelf), *servers.needs(spec, shelf.servers))
     attached = [skill for skill in spec.skills if isinstance(skill, AttachedSkill)]
     contents = {skill.skill_id: content for skill in attached if (content := shelf.content(skill))}
     return Wanted(agent.pk, spec.display_name, document(spec, shelf), needs, extra=Latest(version, contents))
@@ -136,7 +146,7 @@ def document(spec: AgentSpec, shelf: Shelf) -> JSON:
         "system": spec.system_prompt,
         "tools": _tools(spec.tools),
         "custom_tools": _custom(spec.custom_tools),
-        "mcp_servers": {},
+        "mcp_servers": servers.document(spec, shelf.servers),
         "skills": _ordered(_skill(skill, shelf) for skill in spec.skills),
         "multiagent": None,
         "metadata": dict(spec.metadata),
@@ -144,13 +154,14 @@ def document(spec: AgentSpec, shelf: Shelf) -> JSON:
 
 
 def shelf_of(specs: Iterable[AgentSpec]) -> Shelf:
-    """Load the skills that these specs name; two queries."""
+    """Load the skills and servers that these specs name; four queries."""
+    specs = list(specs)
     attached = [skill for spec in specs for skill in spec.skills if isinstance(skill, AttachedSkill)]
     skills = list(Skill.objects.filter(pk__in={skill.skill_id for skill in attached}))
     current = {skill.pk: skill.current_version_id for skill in skills}
     named = [skill.skill_version_id for skill in attached] + list(current.values())
     contents = dict(SkillVersion.objects.filter(pk__in={id_ for id_ in named if id_}).values_list("pk", "sha256"))
-    return Shelf({skill.pk: skill.name for skill in skills}, current, contents)
+    return Shelf({skill.pk: skill.name for skill in skills}, current, contents, servers.reaches(specs))
 
 
 def _spec(version: AgentVersion, withheld: Collection[UUID]) -> AgentSpec | str:
@@ -264,10 +275,12 @@ def _switch(tool: JSON) -> JSON:
     return {"enabled": tool["enabled"], "permission_policy": {"type": tool["permission"]}}
 
 
-def _seen_tools(tools: Sequence[JSON]) -> dict[str, Any]:
-    """Return the tools of an answer; a kind of tool that we never send is kept as it is, so that it shows."""
-    seen: dict[str, Any] = {"tools": None, "custom_tools": []}
-    for tool in tools:
+def _seen_tools(answer: JSON) -> dict[str, Any]:
+    """Return servers and tools of an answer; a kind of tool that we never send is kept as it is, so that it shows."""
+    toolsets = [tool for tool in answer["tools"] if tool["type"] == servers.TOOLSET]
+    mcp_servers, others = servers.seen(answer["mcp_servers"], toolsets)
+    seen: dict[str, Any] = {"tools": None, "custom_tools": [], "mcp_servers": mcp_servers}
+    for tool in [tool for tool in answer["tools"] if tool["type"] != servers.TOOLSET] + others:
         match tool["type"]:
             case "agent_toolset_20260401":
                 named = {config["name"]: _seen_switch(config) for config in tool["configs"]}

@@ -26,9 +26,9 @@ from powerloom.audit.models import Entry
 from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession
 from tests.archives import GOOD, zipped
+from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import attach, make_agent, make_skill, make_version
-from tests.deployed import make_deployment, make_failed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
 PUBLIC, MEMBER = "public", "member"
@@ -88,6 +88,7 @@ TABLE = {
     "GET /agents/{agent_id}/versions/{number}": "agent:read",
     "GET /agents/{agent_id}/versions/{before}/diff/{after}": "agent:read",
     "GET /agents/{agent_id}/skills": "agent:read",
+    "GET /agents/{agent_id}/mcp-servers": "agent:read",
     "GET /agents/{agent_id}/sync-status": "agent:read",
     "POST /agents": "agent:create",
     "PATCH /agents/{agent_id}": "agent:update",
@@ -95,6 +96,8 @@ TABLE = {
     "POST /agents/{agent_id}/versions/{number}/restore": "agent:restore",
     "POST /agents/{agent_id}/skills": "agent:attach_skill",
     "DELETE /agents/{agent_id}/skills/{skill_id}": "agent:detach_skill",
+    "POST /agents/{agent_id}/mcp-servers": "agent:attach_mcp_server",
+    "DELETE /agents/{agent_id}/mcp-servers/{registration_id}": "agent:detach_mcp_server",
     "POST /agents/{agent_id}/sync/reset": "agent:reset_sync",
     "POST /agents/{agent_id}/invoke": "agent:invoke",
     "GET /skills": "skill:read",
@@ -108,14 +111,6 @@ TABLE = {
     "POST /skills/{skill_id}/grants": "skill:grant",
     "DELETE /skills/{skill_id}/grants/{grant_id}": "skill:revoke_grant",
     "POST /skills/{skill_id}/sync/reset": "skill:reset_sync",
-    "GET /mcp-templates": MEMBER,
-    "GET /mcp-deployments": "mcp_deployment:read",
-    "GET /mcp-deployments/{deployment_id}": "mcp_deployment:read",
-    "GET /mcp-deployments/{deployment_id}/calls": "mcp_deployment:read",
-    "POST /mcp-deployments": "mcp_deployment:create",
-    "PATCH /mcp-deployments/{deployment_id}": "mcp_deployment:update",
-    "POST /mcp-deployments/{deployment_id}/retry": "mcp_deployment:retry",
-    "POST /mcp-deployments/{deployment_id}/destroy": "mcp_deployment:destroy",
     "GET /sessions": "session:read",
     "GET /agent-sessions": "session:read",
     "GET /sessions/{session_id}": "session:read",
@@ -221,6 +216,8 @@ def stage(world: World) -> Stage:
     skill, spare = make_skill(alice, world.engineering), make_skill(alice, world.engineering, "spare")
     version = make_version(alice, skill)
     attach(alice, agent, skill)
+    server = make_server(world.engineering)
+    attach_server(alice, agent, server)
     inner = make_group(world.engineering, "inner")
     group = make_group(world.engineering, "leads", victim, inner)
     binding = bind(victim, "AgentViewer", world.platform)
@@ -252,7 +249,7 @@ def stage(world: World) -> Stage:
         "skill_id": str(skill.id),
         "spare_id": str(spare.id),
         "grant_id": grant["id"],
-        "deployment_id": str(make_failed(make_deployment(alice, world.engineering)).id),
+        "registration_id": str(server.id),
         "session_id": str(make_session(world, agent).id),
     }
     new = {"name": "new", "display_name": "New"}
@@ -280,12 +277,11 @@ def stage(world: World) -> Stage:
         "POST /agents": {**new, **here, "model": "claude-sonnet-4-6", "system_prompt": "Be brief."},
         "PATCH /agents/{agent_id}": shown,
         "POST /agents/{agent_id}/skills": {"skill_id": str(skill.id), "skill_version_id": str(version.id)},
+        "POST /agents/{agent_id}/mcp-servers": {"mcp_server_registration_id": str(server.id)},
         "POST /agents/{agent_id}/invoke": {"prompt": "hello"},
         "POST /skills": {**new, **here},
         "PATCH /skills/{skill_id}": {"description": "Another."},
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
-        "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
-        "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
         "PATCH /sessions/{session_id}": {"title": "Another"},
         "POST /sessions/{session_id}/messages": {"text": "go on"},
         "POST /sessions/{session_id}/confirmations": {"tool_use_id": "none", "result": "allow"},
@@ -437,6 +433,7 @@ def test_in_a_body_absent_and_foreign_answer_the_same_bytes(stage: Stage) -> Non
         "role_id": make_role(world.zeta, "Theirs", "agent:read"),
         "skill_id": skill,
         "skill_version_id": make_version(world.mallory, skill),
+        "mcp_server_registration_id": make_server(root, "theirs"),
     }
     optional = {"POST /agents": {"owner_principal_id": ""}, "POST /users/me/personal-access-tokens": {"ou_id": ""}}
 

@@ -11,6 +11,7 @@ from accounts.models import Organization
 from agents.drivers.agents import AgentDriver, Shelf, wanted
 from agents.drivers.environment import EnvironmentDriver
 from agents.drivers.environment import wanted as wanted_environment
+from agents.drivers.servers import Reach
 from agents.models import Agent, AgentVersion
 from agents.spec import AgentSpec
 from powerloom.kernel.canonical import digest
@@ -24,10 +25,17 @@ ORGANIZATION = UUID("00000000-0000-7000-8000-000000000001")
 AGENT = UUID("00000000-0000-7000-8000-000000000002")
 LINT, LINT_V2 = UUID("00000000-0000-7000-8000-000000000010"), UUID("00000000-0000-7000-8000-000000000012")
 TYPES, TYPES_V1 = UUID("00000000-0000-7000-8000-000000000020"), UUID("00000000-0000-7000-8000-000000000021")
+FILES, DOCS = UUID("00000000-0000-7000-8000-000000000040"), UUID("00000000-0000-7000-8000-000000000041")
+FRESH, GONE = UUID("00000000-0000-7000-8000-000000000042"), UUID("00000000-0000-7000-8000-000000000043")
 SHELF = Shelf(
     names={LINT: "python-lint", TYPES: "python-types"},
     current={LINT: LINT_V2, TYPES: None},
     contents={LINT_V2: "1" * 64, TYPES_V1: "2" * 64},
+    servers={
+        FILES: Reach("repo-files", "https://fleet.test/mcp/1/mcp", ("list", "read", "write")),
+        DOCS: Reach("docs", "https://docs.test/mcp"),
+        FRESH: Reach("fresh", "https://fleet.test/mcp/2/mcp", missing="MCP server fresh: its deployment is deploying"),
+    },
 )
 REMOTES = {
     ("environment", ORGANIZATION): Remote("env_1"),
@@ -60,7 +68,7 @@ def echoed(payload: dict[str, Any]) -> dict[str, Any]:
         model["effort"] = {"type": model["effort"]}
     tools = [
         {**tool, "configs": [{"type": config["name"], **config} for config in tool["configs"]]}
-        if "configs" in tool
+        if tool["type"] == "agent_toolset_20260401"
         else tool
         for tool in payload["tools"]
     ]
@@ -121,6 +129,54 @@ def test_an_approval_that_was_switched_off_by_another_hand_is_seen() -> None:
     assert seen.differences == [
         {"path": "tools.named.bash.permission", "desired": "always_ask", "actual": "always_allow"}
     ]
+
+
+def connected() -> tuple[Job, dict[str, Any]]:
+    """An agent with servers, and what CMA says of it."""
+    case = json.loads((GOLDEN / "agents" / "servers.json").read_text())
+    return job(agent_wanted(case["spec"])), echoed(case["payload"])
+
+
+def toolset(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(tool for tool in answer["tools"] if tool.get("mcp_server_name") == name)
+    return found
+
+
+def paths(sent: Job, answer: dict[str, Any]) -> list[str]:
+    seen = judge(AgentDriver(), sent, answer)
+    assert isinstance(seen, Odd)
+    return [difference["path"] for difference in seen.differences]
+
+
+def test_a_tool_of_a_server_that_another_hand_switched_on_is_seen() -> None:
+    sent, answer = connected()
+    toolset(answer, "docs")["default_config"]["enabled"] = True
+    assert paths(sent, answer) == ["mcp_servers.docs.tools.unnamed.enabled"]
+
+
+def test_a_server_that_another_hand_moved_is_seen() -> None:
+    sent, answer = connected()
+    answer["mcp_servers"][0]["url"] = "https://elsewhere.test/mcp"
+    assert paths(sent, answer) == ["mcp_servers.docs.url"]
+
+
+def test_a_second_toolset_of_a_server_is_seen() -> None:
+    sent, answer = connected()
+    answer["tools"].append({**toolset(answer, "docs"), "default_config": {"enabled": True}})
+    assert paths(sent, answer) == ["other_tools"]
+
+
+def test_an_agent_waits_for_a_managed_server_that_never_ran() -> None:
+    servers = [{"mcp_server_registration_id": str(id_)} for id_ in (FRESH, DOCS)]
+    asked = agent_wanted({"display_name": "A", "model": "m", "system_prompt": "s", "mcp_servers": servers})
+    assert [need.what for need in asked.needs if need.id is None] == ["MCP server fresh: its deployment is deploying"]
+
+
+def test_a_server_that_is_archived_is_left_out() -> None:
+    spec = {"display_name": "A", "model": "m", "system_prompt": "s"}
+    document = agent_wanted({**spec, "mcp_servers": [{"mcp_server_registration_id": str(GONE)}]}).document
+    assert document is not None
+    assert document["mcp_servers"] == {}
 
 
 def test_metadata_of_others_is_kept_and_ours_is_taken_back() -> None:

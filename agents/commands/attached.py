@@ -1,0 +1,114 @@
+"""What is attached to an agent, skills and MCP servers, and the part of its spec that says so.
+
+The rows are what is attached now, the spec is what each version had; both are written here, in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any  # a tool schema is other people's JSON
+
+from pydantic import ValidationError
+
+from agents import lending
+from agents.commands.versions import changed_spec, next_version
+from agents.lending import Loan
+from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
+from agents.queries.agents import attachments_of
+from agents.queries.server_attachments import server_attachments_of
+from agents.spec import AgentSpec, AttachedServer, AttachedSkill, CustomTool, PrebuiltSkill
+from powerloom.commands.registry import Change
+from powerloom.kernel.errors import Invalid
+from powerloom.kernel.ids import new_id
+from powerloom.kernel.refs import Actor
+
+
+def respecified(
+    agent: Agent, actor: Actor, *, urgent: bool = False, lent: tuple[Loan, Skill | MCPServer] | None = None
+) -> Change:
+    """Write the attachments of now into a new version of the agent.
+
+    `lent` is what was attached: the change then says what invoking the agent lends from now on.
+    """
+    attached = attachments_of(agent)
+    tools = [custom_tool(one.skill) for one in attached if one.skill and is_tool(one.skill)]
+    skills = [_reference(one) for one in attached if not (one.skill and is_tool(one.skill))]
+    servers = [setting_of(one) for one in server_attachments_of(agent)]
+
+    def with_attachments(spec: AgentSpec) -> AgentSpec:
+        parts = {"skills": skills, "custom_tools": tools, "mcp_servers": servers}
+        return AgentSpec.model_validate(spec.as_json() | parts)
+
+    change = next_version(agent, changed_spec(agent, with_attachments), actor=actor, urgent=urgent)
+    if lent is None:
+        return change
+    return Change(change.row, change.before, (change.after or {}) | {"lends": lending.said(agent, *lent)})
+
+
+def put_back(agent: Agent, spec: AgentSpec) -> None:
+    """Make what is attached to the agent exactly what the spec says."""
+    AgentSkill.objects.filter(agent=agent).delete()
+    AgentSkill.objects.bulk_create(_skills(agent, spec))
+    AgentMCPServer.objects.filter(agent=agent).delete()
+    AgentMCPServer.objects.bulk_create(_servers(agent, spec.mcp_servers))
+
+
+def setting_of(attachment: AgentMCPServer) -> AttachedServer:
+    """Return an attached server as the spec has it."""
+    return AttachedServer.model_validate(
+        {
+            "mcp_server_registration_id": attachment.server_id,
+            "permission": attachment.permission,
+            "tools": attachment.tools,
+            "four_eyes": attachment.four_eyes,
+        }
+    )
+
+
+def custom_tool(skill: Skill) -> CustomTool:
+    """Return the tool that a skill of type `tool_definition` describes. Raises `Invalid` when it cannot be one."""
+    schema: dict[str, Any] = skill.tool_schema or {}
+    try:
+        return CustomTool(
+            skill_id=skill.id,
+            name=schema.get("name", skill.name),
+            description=schema.get("description") or skill.description or skill.display_name,
+            input_schema=schema.get("input_schema", {}),
+        )
+    except ValidationError as error:
+        why = error.errors(include_url=False, include_context=False)[0]["msg"].removeprefix("Value error, ")
+        raise Invalid(f"The tool schema of {skill.name} cannot be a tool: {why}", field="tool_schema") from error
+
+
+def is_tool(skill: Skill) -> bool:
+    """Tell whether an attached skill is a tool of its own rather than a package."""
+    return skill.skill_type == SkillType.TOOL_DEFINITION
+
+
+def _reference(attachment: AgentSkill) -> AttachedSkill | PrebuiltSkill:
+    if attachment.skill_id is None:
+        return PrebuiltSkill.model_validate({"prebuilt": attachment.prebuilt})
+    return AttachedSkill(skill_id=attachment.skill_id, skill_version_id=attachment.skill_version_id)
+
+
+def _skills(agent: Agent, spec: AgentSpec) -> list[AgentSkill]:
+    rows = []
+    for skill in spec.skills:
+        match skill:
+            case AttachedSkill(skill_id=skill_id, skill_version_id=version_id):
+                rows.append(AgentSkill(id=new_id(), agent=agent, skill_id=skill_id, skill_version_id=version_id))
+            case PrebuiltSkill(prebuilt=name):
+                rows.append(AgentSkill(id=new_id(), agent=agent, prebuilt=name))
+    return rows + [AgentSkill(id=new_id(), agent=agent, skill_id=tool.skill_id) for tool in spec.custom_tools]
+
+
+def _servers(agent: Agent, settings: Iterable[AttachedServer]) -> list[AgentMCPServer]:
+    return [
+        AgentMCPServer(
+            id=new_id(),
+            agent=agent,
+            server_id=one.mcp_server_registration_id,
+            **one.model_dump(mode="json", exclude={"mcp_server_registration_id"}),
+        )
+        for one in settings
+    ]

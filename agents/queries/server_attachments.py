@@ -1,0 +1,44 @@
+"""Reads of MCP servers as agents have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from django.db.models import F
+
+from agents.models import Agent, AgentMCPServer, MCPServer, MCPTool
+from agents.queries.servers import servers_for_use
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+
+def server_for_use(actor: Actor, server_id: UUID) -> MCPServer:
+    """Return a live MCP server that the actor may read, locked. Raises `NotFound`."""
+    found = servers_for_use(actor, [server_id]).get(server_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def server_attachments_of(agent: Agent) -> Sequence[AgentMCPServer]:
+    """Return the agent's attached servers in the order in which they were attached, with OU and deployment."""
+    rows = AgentMCPServer.objects.filter(agent=agent).select_related("server", "server__ou", "server__deployment")
+    return list(rows.order_by("pk"))
+
+
+def server_attachment_of(agent: Agent, server_id: UUID) -> AgentMCPServer:
+    """Return the agent's attachment of one server. Raises `NotFound`."""
+    found = AgentMCPServer.objects.filter(agent=agent, server_id=server_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def tools_on(server_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """Return the names of each server's tools that are as they were pinned; one query."""
+    rows = MCPTool.objects.filter(server__in=list(server_ids), sha256=F("pinned_sha256")).exclude(sha256="")
+    found: dict[UUID, list[str]] = {}
+    for server_id, name in rows.order_by("name").values_list("server_id", "name"):
+        found.setdefault(server_id, []).append(name)
+    return found
