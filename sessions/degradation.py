@@ -27,6 +27,8 @@ class Standing(StrEnum):
     EXPIRED = "credential_expired"
     UNSYNCED = "credential_unsynced"
     NO_TOOLS = "no_tools_on"
+    WITHHELD = "right_lost"
+    DETACHED = "detached"
     GOOD = "good"
 
 
@@ -71,6 +73,11 @@ KNOWN: dict[Standing, tuple[str, str]] = {
         "None of the tools of {server} is on for this agent.",
         "Pin the server's tools as they are now, or switch them on in the attachment.",
     ),
+    Standing.WITHHELD: (
+        "The agent, or whom it acts for, may no longer use {server}.",
+        "Have mcp_server:use granted to the agent's owner, or to the agent itself if it is a service agent.",
+    ),
+    Standing.DETACHED: ("{server} was detached from the agent meanwhile.", "Attach it again, if the agent needs it."),
 }
 REPORTED = {
     "mcp_authentication_failed_error": (

@@ -1,14 +1,14 @@
 """Lost rights fail closed: sessions that run on a right that is gone are interrupted.
 
 A session rests on three rights: its invoker's to invoke the agent, the existence of whom the agent acts for, and that
-one's right to use every skill of the version that runs. They are judged when access changed (`agents.access_watch`),
-for all sessions of an organization that are under way at once. Only rows are written; the relays do the rest, and the
-sweep sees to it when no bell reaches them.
+one's right to use every skill and every MCP server of the version that runs. They are judged when access changed
+(`agents.access_watch`), for all sessions of an organization that are under way at once. Only rows are written; the
+relays do the rest, and the sweep sees to it when no bell reaches them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import F, Q
@@ -17,6 +17,7 @@ from accounts import rbac
 from accounts.models import Principal, PrincipalClosure
 from agents import access_watch, lending
 from agents.actions import Action
+from agents.lending import SERVERS, SKILLS, Loan
 from agents.models import AgentVersion
 from agents.queries import acting_principal_id
 from agents.spec import AgentSpec
@@ -27,6 +28,10 @@ WATCH = "sessions"
 INVOKER = "system:the invoker may no longer invoke the agent"
 OWNER = "system:whom the agent acts for is disabled or gone"
 SKILL = "system:the agent may no longer use one of its skills"
+SERVER = "system:the agent may no longer use one of its MCP servers"
+Version = tuple[UUID, int]
+"""An agent and the number of its version that runs."""
+
 UNSENT = "The right that this session ran on was lost."
 
 
@@ -41,7 +46,13 @@ def judge(organization_id: UUID) -> None:
     sessions = list(active.select_related("agent", "ou"))
     if not sessions:
         return
-    for because, lost in ((INVOKER, _uninvoked(sessions)), (OWNER, _ownerless(sessions)), (SKILL, _unlent(sessions))):
+    specs = _specs(sessions)
+    for because, lost in (
+        (INVOKER, _uninvoked(sessions)),
+        (OWNER, _ownerless(sessions)),
+        (SKILL, _unlent(SKILLS, sessions, specs)),
+        (SERVER, _unlent(SERVERS, sessions, specs)),
+    ):
         if lost:
             interrupt_running(Q(pk__in=lost), because=because)
 
@@ -88,23 +99,23 @@ def _ownerless(sessions: Sequence[AgentSession]) -> set[UUID]:
     return {pk for pk, principal in acting.items() if principal not in there}
 
 
-def _unlent(sessions: Sequence[AgentSession]) -> set[UUID]:
-    """Return the sessions whose agent may not use a skill that its version has; four queries for any number."""
-    skills = _skills(sessions)
+def _unlent(loan: Loan, sessions: Sequence[AgentSession], specs: Mapping[Version, AgentSpec]) -> set[UUID]:
+    """Return the sessions whose agent may not use a thing that its version has; three queries for any number."""
     pairs = {
         session.pk: {
-            (acting_principal_id(session.agent), skill) for skill in skills[session.agent_id, session.agent_version]
+            (acting_principal_id(session.agent), thing)
+            for thing in lending.lent_by(specs[session.agent_id, session.agent_version], loan)
         }
         for session in sessions
     }
-    refused = lending.refused(pair for asked in pairs.values() for pair in asked)
+    refused = lending.refused(loan, (pair for asked in pairs.values() for pair in asked))
     return {pk for pk, asked in pairs.items() if asked & refused}
 
 
-def _skills(sessions: Sequence[AgentSession]) -> dict[tuple[UUID, int], list[UUID]]:
-    """Return the skills of every version that runs."""
+def _specs(sessions: Sequence[AgentSession]) -> dict[Version, AgentSpec]:
+    """Return what every version that runs is."""
     rows = AgentVersion.objects.filter(
         agent_id__in={session.agent_id for session in sessions},
         number__in={session.agent_version for session in sessions},
     )
-    return {(row.agent_id, row.number): AgentSpec.model_validate(row.spec).skill_ids() for row in rows}
+    return {(row.agent_id, row.number): AgentSpec.model_validate(row.spec) for row in rows}

@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from uuid import UUID
 
-from django.db.models import F
-from django.utils import timezone
-
-from agents import readiness
-from agents.kinds import SyncKind
-from agents.models import AgentVersion, Credential, MCPServer, MCPTool
-from agents.spec import AgentSpec
-from powerloom.reconcile.models import SyncState
+from agents import connections, withholding
+from agents.connections import Connection, Holding
+from agents.models import AgentMCPServer, AgentVersion, MCPServer
+from agents.queries.server_attachments import tools_on
+from agents.spec import AgentSpec, AttachedServer
 from sessions.degradation import Server, Standing
 from sessions.models import AgentSession
 
+NO_VAULT = "the session began before the agent had a vault"
+
 
 def standings(session_id: UUID) -> list[Server]:
-    """Return every server of the version that ran, and how the agent's credential for it stands; six queries."""
+    """Return every server of the version that ran, and how the agent stands with it; nine queries for any number."""
     session = AgentSession.objects.only("agent_id", "agent_version", "cma_vault_id").get(pk=session_id)
     version = AgentVersion.objects.get(agent_id=session.agent_id, number=session.agent_version)
-    attached = [one.mcp_server_registration_id for one in AgentSpec.model_validate(version.spec).mcp_servers]
-    servers = list(MCPServer.objects.filter(pk__in=attached).order_by("server_name"))
-    credentials = {
-        credential.server_id: credential
-        for credential in Credential.objects.filter(
-            agent_id=session.agent_id, server_id__in=attached, archived_at__isnull=True
-        )
-    }
-    states = _states(credential.pk for credential in credentials.values())
-    on = MCPTool.objects.filter(server_id__in=attached, pinned_sha256=F("sha256")).exclude(sha256="")
-    with_tools = set(on.values_list("server_id", flat=True))
-    has_vault = bool(session.cma_vault_id)
+    spec = AgentSpec.model_validate(version.spec)
+    attached = {one.mcp_server_registration_id: one for one in spec.mcp_servers}
+    useless = _useless(session.agent_id, attached)
+    held = connections.of(session.agent_id, attached)
     return [
-        _server(server, credentials.get(server.pk), states, has_vault=has_vault)
-        if server.pk in with_tools
-        else Server(server.server_name, Standing.NO_TOOLS)
-        for server in servers
+        Server(server.server_name, useless[server.pk])
+        if server.pk in useless
+        else _server(server.server_name, held[server.pk], has_vault=bool(session.cma_vault_id))
+        for server in MCPServer.objects.filter(pk__in=attached).order_by("server_name")
     ]
 
 
-def _server(
-    server: MCPServer, credential: Credential | None, states: dict[UUID, SyncState], *, has_vault: bool
-) -> Server:
-    if credential is None:
-        return Server(server.server_name, Standing.MISSING)
-    standing, why = Standing.GOOD, ""
-    if credential.voided_at is not None:
-        standing = Standing.VOIDED
-    elif credential.expires_at is not None and credential.expires_at <= timezone.now():
-        standing = Standing.EXPIRED
-    elif missing := readiness.missing("credential", states.get(credential.pk)):
-        standing, why = Standing.UNSYNCED, missing
-    elif not has_vault:
-        standing, why = Standing.UNSYNCED, "the session began before the agent had a vault"
-    return Server(server.server_name, standing, credential.pk, why)
+def _useless(agent_id: UUID, attached: Mapping[UUID, AttachedServer]) -> dict[UUID, Standing]:
+    """Return those servers that no credential would open to the agent, by what keeps it from them."""
+    withheld = withholding.of([agent_id]).get(agent_id, set())
+    still = set(AgentMCPServer.objects.filter(agent_id=agent_id).values_list("server_id", flat=True))
+    offered = tools_on(attached)
+    found = {}
+    for server_id, setting in attached.items():
+        if server_id not in still:
+            found[server_id] = Standing.DETACHED
+        elif server_id in withheld:
+            found[server_id] = Standing.WITHHELD
+        elif not any(tool.enabled for tool in setting.applied_to(offered.get(server_id, [])).values()):
+            found[server_id] = Standing.NO_TOOLS
+    return found
 
 
-def _states(ids: Iterable[UUID]) -> dict[UUID, SyncState]:
-    rows = SyncState.objects.filter(kind=SyncKind.CREDENTIAL, object_id__in=list(ids))
-    return {row.object_id: row for row in rows}
+def _server(name: str, held: Connection, *, has_vault: bool) -> Server:
+    standing, why = Standing[held.holding.name], held.why
+    if held.holding is Holding.GOOD and not has_vault:
+        standing, why = Standing.UNSYNCED, NO_VAULT
+    return Server(name, standing, held.credential_id, why)

@@ -11,9 +11,9 @@ from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field
 
 from accounts.models import User
-from agents import readiness
+from agents import lending, readiness
 from agents.actions import Action
-from agents.models import Agent, AgentKind, AgentVersion, Skill
+from agents.models import Agent, AgentKind, AgentVersion
 from agents.queries import acting_principal_id, agent_for_invoke
 from agents.spec import MAX_TURN_SECONDS, AgentSpec, TurnSeconds
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
@@ -126,8 +126,11 @@ def spec_of(agent: Agent, number: int) -> AgentSpec:
 def lent(agent: Agent, spec: AgentSpec) -> tuple[Need, ...]:
     """Return what the agent's principal must still be allowed to use, because this run will use it."""
     principal_id = acting_principal_id(agent)
-    skills = Skill.objects.filter(pk__in=spec.skill_ids()).select_related("ou")
-    return tuple(Need(Action.SKILL_USE, skill.target(), principal_id=principal_id) for skill in skills)
+    return tuple(
+        Need(loan.action, thing.target(), principal_id=principal_id)
+        for loan in lending.LOANS
+        for thing in loan.thing.objects.filter(pk__in=lending.lent_by(spec, loan)).select_related("ou")
+    )
 
 
 def check_owner(agent: Agent) -> None:

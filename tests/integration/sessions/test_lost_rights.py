@@ -8,6 +8,7 @@ from agents.commands import AttachSkill
 from agents.kinds import SyncKind
 from agents.spec import AttachedSkill
 from sessions.models import AgentSession, SessionInput
+from tests.connected import attach_server, make_server
 from tests.declared import done, make_agent, make_live, make_skill
 from tests.recorded import ended_session
 from tests.world import World, api_of, bind
@@ -36,6 +37,19 @@ def test_it_does_not_go_on_with_a_skill_that_the_agents_owner_lost(world: World,
     Binding.objects.filter(principal_id=world.bob.id).update(ended_at=timezone.now())
     assert go_on(world, session) == 403
     assert not SessionInput.objects.filter(session=session, sent_at__isnull=True).exists()
+
+
+def test_nothing_goes_on_with_a_server_that_the_agents_owner_lost(world: World) -> None:
+    right = bind(world.bob, "AgentOwner", world.sales)
+    agent = make_agent(world.bob, world.engineering, "caller")
+    attach_server(world.bob, agent, make_server(world.sales))
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    session = ended_session(agent, world.alice)
+    assert go_on(world, session) == 200
+    right.delete()
+    assert go_on(world, session) == 403
+    refused = api_of(world.alice).post(f"/agents/{agent.id}/invoke", {"prompt": "Look."})
+    assert (refused.status_code, refused.json()["error"]["detail"]["permission"]) == (403, "mcp_server:use")
 
 
 def test_it_does_not_go_on_for_an_owner_who_is_disabled(world: World, session: AgentSession) -> None:

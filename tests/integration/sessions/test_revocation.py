@@ -14,6 +14,7 @@ from powerloom.kernel.ids import new_id
 from sessions import revocation
 from sessions.commands import InvokeAgent
 from sessions.models import AgentSession, SessionInput, Status
+from tests.connected import attach_server, make_server
 from tests.declared import attach, done, make_agent, make_live, make_skill, make_version
 from tests.world import World, api_of, bind
 
@@ -47,6 +48,10 @@ def invoke_right(world: World) -> Binding:
 @pytest.fixture
 def session(world: World, agent: Agent, invoke_right: Binding) -> AgentSession:
     """A running session that Eve began, and nothing unjudged."""
+    return begun(world, agent)
+
+
+def begun(world: World, agent: Agent) -> AgentSession:
     session: AgentSession = done(InvokeAgent(id=new_id(), agent_id=agent.id, prompt="Look."), world.eve)
     SessionInput.objects.filter(session=session).update(sent_at=timezone.now())
     AgentSession.objects.filter(pk=session.pk).update(status=Status.RUNNING, cma_session_id="session_1")
@@ -84,6 +89,19 @@ def test_it_stops_when_its_invoker_is_disabled(world: World, session: AgentSessi
     disable(world, world.eve.id)
     revocation.follow_access()
     assert orders(session) == [revocation.INVOKER]
+
+
+def test_it_stops_when_the_agents_owner_may_no_longer_use_one_of_its_servers(
+    world: World, invoke_right: Binding
+) -> None:
+    right = bind(world.bob, "AgentOwner", world.sales)
+    agent = make_agent(world.bob, world.engineering, "caller")
+    attach_server(world.bob, agent, make_server(world.sales))
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    session = begun(world, agent)
+    revoke(world, right)
+    revocation.follow_access()
+    assert orders(session) == [revocation.SERVER]
 
 
 def test_it_stops_when_the_agents_owner_is_disabled(world: World, session: AgentSession) -> None:
