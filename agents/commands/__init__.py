@@ -3,6 +3,14 @@
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
 from agents.commands.credentials import CreateCredential
+from agents.commands.deployments import (
+    CreateDeployment,
+    DeploymentChanges,
+    DeploymentFields,
+    DestroyDeployment,
+    RetryDeployment,
+    UpdateDeployment,
+)
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
 from agents.commands.restore import RestoreAgent
 from agents.commands.roots import GrantFileRoot, RevokeFileRoot
@@ -37,8 +45,12 @@ __all__ = [
     "AttachSkill",
     "CreateAgent",
     "CreateCredential",
+    "CreateDeployment",
     "CreateServer",
     "CreateSkill",
+    "DeploymentChanges",
+    "DeploymentFields",
+    "DestroyDeployment",
     "DetachServer",
     "DetachSkill",
     "GrantFileRoot",
@@ -48,6 +60,7 @@ __all__ = [
     "ResetAgentSync",
     "ResetSkillSync",
     "RestoreAgent",
+    "RetryDeployment",
     "RevokeFileRoot",
     "RevokeSkillGrant",
     "ServerChanges",
@@ -55,6 +68,7 @@ __all__ = [
     "SkillChanges",
     "SkillFields",
     "UpdateAgent",
+    "UpdateDeployment",
     "UpdateServer",
     "UpdateSkill",
     "UploadSkillVersion",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -25,9 +27,27 @@ class MCPDeployment(models.Model):
 
     `config` and `policy` are kept exactly as posted, because clients compare them with what they sent; defaults are
     added where they are read. The fleet serves it at `/mcp/<id>/mcp` while it is running. Status and the columns after
-    it are progress, kept by `agents.deploying`; the rest is governed. `archived_at` is set when destroying begins, so
-    that the name is free and the row gone from the lists at once.
+    it are progress, kept by `agents.deployments` and `agents.deploying`; the rest is governed. `archived_at` is set
+    when destroying begins, so that the name is free and the row gone from the lists at once.
     """
+
+    MOVES: ClassVar[dict[str, frozenset[str]]] = {
+        DeploymentStatus.PENDING: frozenset({DeploymentStatus.DEPLOYING, DeploymentStatus.DESTROYING}),
+        DeploymentStatus.DEPLOYING: frozenset(
+            {
+                DeploymentStatus.PENDING,  # another config meanwhile
+                DeploymentStatus.RUNNING,
+                DeploymentStatus.FAILED,
+                DeploymentStatus.DESTROYING,
+            }
+        ),
+        DeploymentStatus.RUNNING: frozenset(
+            {DeploymentStatus.PENDING, DeploymentStatus.FAILED, DeploymentStatus.DESTROYING}
+        ),
+        DeploymentStatus.FAILED: frozenset({DeploymentStatus.PENDING, DeploymentStatus.DESTROYING}),
+        DeploymentStatus.DESTROYING: frozenset({DeploymentStatus.DESTROYED}),
+        DeploymentStatus.DESTROYED: frozenset(),
+    }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="mcp_deployments")
@@ -51,6 +71,7 @@ class MCPDeployment(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)  # when a worker should look at it; null: nothing to do
     leased_until = models.DateTimeField(null=True, blank=True)
     running_since = models.DateTimeField(null=True, blank=True)
+    endpoint = models.CharField(max_length=2048, blank=True)  # where it answered last; a fleet that moved shows in it
 
     class Meta:
         verbose_name = "MCP deployment"

@@ -9,6 +9,7 @@ from agents.queries.agents import (
     latest_versions,
     spec_of,
 )
+from agents.queries.deployments import deployment_for_change, deployment_for_read, deployments_visible_to
 from agents.queries.servers import server_for_change, server_for_read, servers_visible_to
 from agents.queries.skills import skill_for_change, skill_for_read, skills_visible_to
 
@@ -18,6 +19,9 @@ __all__ = [
     "agent_for_invoke",
     "agent_for_read",
     "agents_visible_to",
+    "deployment_for_change",
+    "deployment_for_read",
+    "deployments_visible_to",
     "latest_versions",
     "server_for_change",
     "server_for_read",

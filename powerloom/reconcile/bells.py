@@ -1,7 +1,8 @@
-"""The bell of the reconciler: after a commit, ask a worker to look now instead of at the next beat.
+"""Bells for workers: after a commit, ask one to look now instead of at the next beat; by default the reconciler's.
 
-A bell carries nothing and may be lost; it never fails or slows a request: half a second to connect, no retry. Many
-writes in a row ring twice at most: at once, and once more shortly after, so that the last of them is heard too.
+A bell names a task that the beat sends too. It carries nothing and may be lost; it never fails or slows a request: half
+a second to connect, no retry. Many writes in a row ring twice at most: at once, and once more shortly after, so that
+the last of them is heard too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 
 from celery import current_app
 from django.db import transaction
@@ -23,7 +25,7 @@ ONE_TRY = {"max_retries": 0, "connect_retries_timeout": CONNECT_SECONDS}
 
 
 class Bell:
-    """One process's bell; `ring_at` says when it rings next, if at all."""
+    """One process's bell for one task; it knows when it rings next."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,25 +41,25 @@ class Bell:
             return 0.0 if is_quiet else QUIET_SECONDS
 
 
-_bell = Bell()
+_bells: defaultdict[str, Bell] = defaultdict(Bell)  # by task
 
 
-def ring() -> None:
-    """Nudge a tick once the current transaction has committed; at once outside of one."""
-    transaction.on_commit(_ring, robust=True)
+def ring(task: str = TICK) -> None:
+    """Nudge the task once the current transaction has committed; at once outside of one."""
+    transaction.on_commit(lambda: _ring(task), robust=True)
 
 
-def _ring() -> None:
-    delay = _bell.delay(time.monotonic())
+def _ring(task: str) -> None:
+    delay = _bells[task].delay(time.monotonic())
     if delay is None:
         return
     try:
-        _send(delay)
+        _send(task, delay)
     except (OperationalError, OSError) as error:
         log.warning("The bell could not be rung; the next beat looks anyway", extra={"error": type(error).__name__})
 
 
-def _send(delay: float) -> None:
+def _send(task: str, delay: float) -> None:
     options = {**current_app.conf.broker_transport_options, **ONE_TRY}
     with current_app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=options) as connection:
-        current_app.send_task(TICK, countdown=delay or None, connection=connection, retry=False, ignore_result=True)
+        current_app.send_task(task, countdown=delay or None, connection=connection, retry=False, ignore_result=True)

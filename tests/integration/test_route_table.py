@@ -29,6 +29,7 @@ from tests.archives import GOOD, zipped
 from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import attach, make_agent, make_skill, make_version
+from tests.deployed import make_deployment, make_failed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
 PUBLIC, MEMBER = "public", "member"
@@ -111,6 +112,14 @@ TABLE = {
     "POST /skills/{skill_id}/grants": "skill:grant",
     "DELETE /skills/{skill_id}/grants/{grant_id}": "skill:revoke_grant",
     "POST /skills/{skill_id}/sync/reset": "skill:reset_sync",
+    "GET /mcp-templates": MEMBER,
+    "GET /mcp-deployments": "mcp_deployment:read",
+    "GET /mcp-deployments/{deployment_id}": "mcp_deployment:read",
+    "GET /mcp-deployments/{deployment_id}/calls": "mcp_deployment:read",
+    "POST /mcp-deployments": "mcp_deployment:create",
+    "PATCH /mcp-deployments/{deployment_id}": "mcp_deployment:update",
+    "POST /mcp-deployments/{deployment_id}/retry": "mcp_deployment:retry",
+    "POST /mcp-deployments/{deployment_id}/destroy": "mcp_deployment:destroy",
     "GET /sessions": "session:read",
     "GET /agent-sessions": "session:read",
     "GET /sessions/{session_id}": "session:read",
@@ -249,6 +258,7 @@ def stage(world: World) -> Stage:
         "skill_id": str(skill.id),
         "spare_id": str(spare.id),
         "grant_id": grant["id"],
+        "deployment_id": str(make_failed(make_deployment(alice, world.engineering)).id),
         "registration_id": str(server.id),
         "session_id": str(make_session(world, agent).id),
     }
@@ -282,6 +292,8 @@ def stage(world: World) -> Stage:
         "POST /skills": {**new, **here},
         "PATCH /skills/{skill_id}": {"description": "Another."},
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
+        "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
+        "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
         "PATCH /sessions/{session_id}": {"title": "Another"},
         "POST /sessions/{session_id}/messages": {"text": "go on"},
         "POST /sessions/{session_id}/confirmations": {"tool_use_id": "none", "result": "allow"},

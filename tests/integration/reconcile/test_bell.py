@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,8 @@ print("took", time.monotonic() - start, SyncState.objects.count(), flush=True)
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the bell sends, instead of sending it."""
     delays: list[float] = []
-    monkeypatch.setattr(bells, "_bell", bells.Bell())
-    monkeypatch.setattr(bells, "_send", delays.append)
+    monkeypatch.setattr(bells, "_bells", defaultdict(bells.Bell))
+    monkeypatch.setattr(bells, "_send", lambda _task, delay: delays.append(delay))
     return delays
 
 
@@ -79,7 +80,7 @@ def test_a_dead_broker_neither_fails_nor_delays_a_write(committed_db: Committed)
 
 @pytest.mark.redis_only
 def test_through_redis_it_reaches_the_queue(committed_db: Committed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bells, "_bell", bells.Bell())
+    monkeypatch.setattr(bells, "_bells", defaultdict(bells.Bell))
     start = time.monotonic()
     intents.mark_stale("agent", [new_id()])
     assert time.monotonic() - start < 2.0

@@ -1,0 +1,20 @@
+"""The kinds of the closed list whose template this installation does not have: their titles and descriptions."""
+
+from __future__ import annotations
+
+ABSENT: dict[str, tuple[str, str]] = {
+    "files": ("Files", "Files of a folder."),
+    "postgres": ("PostgreSQL", "Tables of a database."),
+    "slack": ("Slack", "Channels of a workspace."),
+    "powerloom_meta": ("Powerloom", "Lets an agent use Powerloom itself, with the rights of whoever invoked it."),
+    "github": ("GitHub", "Repositories, issues and pull requests."),
+    "google_drive": ("Google Drive", "Files and folders of a drive."),
+    "notion": ("Notion", "Pages and databases of a workspace."),
+    "jira": ("Jira", "Issues and projects."),
+    "confluence": ("Confluence", "Pages and spaces."),
+    "microsoft365": ("Microsoft 365", "Mail, calendars and documents."),
+    "salesforce": ("Salesforce", "Accounts, contacts and opportunities."),
+    "zendesk": ("Zendesk", "Tickets and their conversations."),
+    "hubspot": ("HubSpot", "Contacts, companies and deals."),
+    "linear": ("Linear", "Issues, projects and cycles."),
+}
