@@ -24,12 +24,11 @@ from datetime import datetime, timedelta
 from typing import Any  # config and policy types differ by template
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from agents import convergence, probing
+from agents import probing
 from agents.backends.base import Backend, Served, Unfit
 from agents.backends.catalog import backends
 from agents.endpoints import fleet_endpoint
@@ -88,18 +87,11 @@ def tick(*, clock: Clock = timezone.now) -> int:
     """Work off what is due, until nothing is or `TICK_LIMIT` is over. Returns how many rows had their turn."""
     ends_at = time.monotonic() + TICK_LIMIT
     turns = 0
-    follow_the_fleet(clock())
     while time.monotonic() < ends_at and (claimed := claim(clock())):
         turns += len(claimed)
         for attempt in _attempts(claimed):
             record(attempt, clock())
     return turns
-
-
-def follow_the_fleet(now: datetime) -> int:
-    """Look again at what runs at another address than the fleet has now. Returns how many there were."""
-    moved = MCPDeployment.objects.filter(status=DeploymentStatus.RUNNING, due_at__isnull=True)
-    return moved.exclude(endpoint__startswith=f"{settings.FLEET_URL}/").update(due_at=now)
 
 
 def claim(now: datetime, *, most: int = BATCH) -> list[MCPDeployment]:
@@ -229,14 +221,10 @@ async def _shake(attempt: Attempt) -> None:
 def _record_success(attempt: Attempt, now: datetime) -> None:
     deployment, found = attempt.deployment, attempt.found
     assert found is not None, "an attempt without trouble has shaken hands"
-    server = deployment.registration
-    probing.saw(server, found, pin=True)
+    probing.saw(deployment.registration, found, pin=True)
     names = ", ".join(sorted(str(tool["name"]) for tool in found.tools))
     attempt.passed("tools", f"{len(found.tools)} tools: {names}.")
-    endpoint = fleet_endpoint(deployment.pk)
-    if endpoint != deployment.endpoint:
-        convergence.server_moved(server)
-    columns = _settled() | _story(attempt) | {"status_reason": "", "endpoint": endpoint}
+    columns = _settled() | _story(attempt) | {"status_reason": ""}
     if deployment.status == DeploymentStatus.RUNNING:
         _write(deployment, columns)
     else:

@@ -71,7 +71,6 @@ class MCPDeployment(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)  # when a worker should look at it; null: nothing to do
     leased_until = models.DateTimeField(null=True, blank=True)
     running_since = models.DateTimeField(null=True, blank=True)
-    endpoint = models.CharField(max_length=2048, blank=True)  # where it answered last; a fleet that moved shows in it
 
     class Meta:
         verbose_name = "MCP deployment"

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
+from agents import deploying
 from powerloom.reconcile import claims
 from powerloom.run import devorg, home
 from powerloom.run.background import leave
@@ -53,6 +54,7 @@ class Command(BaseCommand):
         try:
             call_command("migrate", verbosity=0, interactive=False)
             claims.release_all()
+            deploying.release_all()
             call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, if_missing=True, verbosity=0)
             self._serve(options["port"])
         finally:
