@@ -5,7 +5,7 @@ Asked by the agent's page and API, and when a session ended without using the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any  # JSON
@@ -13,10 +13,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from agents import readiness
+from agents import readiness, withholding
 from agents.kinds import SyncKind
-from agents.models import Credential
+from agents.models import Agent, AgentMCPServer, Credential, DeploymentStatus, MCPServer, ServerState
 from agents.queries.lists import sync_states
+from agents.queries.server_attachments import setting_of, tools_on
 from powerloom.reconcile.models import SyncState
 
 
@@ -46,6 +47,46 @@ class Connection:
 NONE = Connection(Holding.MISSING)
 
 
+@dataclass(frozen=True)
+class Lent:
+    """An attached server as its agent has it now. `tools` are those that the agent may call, each with who says yes to
+    a call; `withheld` says why it gets none of it, if it does not.
+    """
+
+    row: AgentMCPServer
+    tools: Mapping[str, str]
+    connection: Connection
+    withheld: str
+
+    @property
+    def server(self) -> MCPServer:
+        return self.row.server
+
+    @property
+    def obstacle(self) -> str:
+        """The nearest thing that keeps the agent from the server, in words; empty when nothing does."""
+        deployment = self.server.deployment
+        if self.withheld:
+            return self.withheld
+        if deployment and deployment.status != DeploymentStatus.RUNNING:
+            return f"its deployment is {deployment.status}"
+        if self.server.state == ServerState.FAILING:
+            return "it does not answer as an MCP server"
+        if not self.tools:
+            return "none of its tools is on"
+        return self.connection.why
+
+
+def lent_to(agent: Agent, rows: Sequence[AgentMCPServer]) -> list[Lent]:
+    """Return the agent's attached servers as it has them; five queries for any number."""
+    ids = [row.server_id for row in rows]
+    held, offered, withheld = of(agent.pk, ids), tools_on(ids), withholding.server_reasons(agent, rows)
+    return [
+        Lent(row, _callable(row, offered.get(row.server_id, ())), held[row.server_id], withheld.get(row.server_id, ""))
+        for row in rows
+    ]
+
+
 def of(agent_id: UUID, server_ids: Iterable[UUID]) -> dict[UUID, Connection]:
     """Return how the agent stands with each of these servers; two queries for any number."""
     ids = list(server_ids)
@@ -55,6 +96,11 @@ def of(agent_id: UUID, server_ids: Iterable[UUID]) -> dict[UUID, Connection]:
     }
     states = sync_states(SyncKind.CREDENTIAL, [credential.pk for credential in credentials.values()])
     return {id_: _connection(credentials.get(id_), states) for id_ in ids}
+
+
+def _callable(row: AgentMCPServer, offered: Iterable[str]) -> dict[str, str]:
+    tools = setting_of(row).applied_to(offered)
+    return {name: tool.permission for name, tool in tools.items() if tool.enabled}
 
 
 def _connection(credential: Credential | None, states: dict[UUID, SyncState]) -> Connection:

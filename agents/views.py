@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.reasons import reasons_against
-from agents import queries, standing
+from agents import connections, queries, standing
 from agents.actions import Action
 from agents.commands import ResetAgentSync
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentVersion
 from agents.queries.agents import attachments_of, versions_of
 from agents.queries.lists import agents_matching, sync_states, versions_before
+from agents.queries.server_attachments import server_attachments_of
 from agents.standing import Standing
 from powerloom.commands.bus import submit
 from powerloom.commands.registry import Done, Held
@@ -131,7 +132,12 @@ def _skills(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     attached = attachments_of(agent)
     states = sync_states(SyncKind.SKILL, [one.skill_id for one in attached if one.skill_id])
     rows = [(one, standing.word_of(states.get(one.skill_id)) if one.skill_id else "") for one in attached]
-    return {"attachments": rows, "line": _line_for(request, agent, "skills")}
+    return {"attachments": rows, "line": _line_for(request, agent, "skills", "skill_id")}
+
+
+def _servers(request: HttpRequest, agent: Agent) -> dict[str, Any]:
+    line = _line_for(request, agent, "mcp-servers", "mcp_server_registration_id")
+    return {"connections": connections.lent_to(agent, server_attachments_of(agent)), "line": line}
 
 
 def _versions(request: HttpRequest, agent: Agent) -> dict[str, Any]:
@@ -155,9 +161,9 @@ def _model(version: AgentVersion) -> str:
     return str(model["id"]) if isinstance(model, dict) else str(model)
 
 
-def _line_for(request: HttpRequest, agent: Agent, part: str) -> str:
+def _line_for(request: HttpRequest, agent: Agent, part: str, names: str) -> str:
     base = request.build_absolute_uri(f"/api/agents/{agent.id}/{part}")
-    return f'curl -H "Authorization: Bearer $TOKEN" {base} -d \'{{"skill_id": "…"}}\''
+    return f'curl -H "Authorization: Bearer $TOKEN" {base} -d \'{{"{names}": "…"}}\''
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ TABS = {
     OVERVIEW: Tab("Overview", "agents/_overview.html", _overview, "agents/_notice.html"),
     "prompt": Tab("Prompt and model", "agents/_prompt.html", _prompt),
     "skills": Tab("Skills", "agents/_skills.html", _skills),
+    "servers": Tab("MCP", "agents/_servers.html", _servers),
     "versions": Tab("Versions", "agents/_versions.html", _versions),
     "sessions": Tab("Sessions", "agents/_sessions.html", _elsewhere),
     "sync": Tab("Sync", "agents/_sync.html", _sync, "agents/_sync_facts.html"),

@@ -15,7 +15,7 @@ from agents.commands.versions import changed_spec, next_version
 from agents.lending import Loan
 from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
 from agents.queries.agents import attachments_of
-from agents.queries.server_attachments import server_attachments_of
+from agents.queries.server_attachments import server_attachments_of, setting_of
 from agents.spec import AgentSpec, AttachedServer, AttachedSkill, CustomTool, PrebuiltSkill
 from powerloom.commands.registry import Change
 from powerloom.kernel.errors import Invalid
@@ -51,18 +51,6 @@ def put_back(agent: Agent, spec: AgentSpec) -> None:
     AgentSkill.objects.bulk_create(_skills(agent, spec))
     AgentMCPServer.objects.filter(agent=agent).delete()
     AgentMCPServer.objects.bulk_create(_servers(agent, spec.mcp_servers))
-
-
-def setting_of(attachment: AgentMCPServer) -> AttachedServer:
-    """Return an attached server as the spec has it."""
-    return AttachedServer.model_validate(
-        {
-            "mcp_server_registration_id": attachment.server_id,
-            "permission": attachment.permission,
-            "tools": attachment.tools,
-            "four_eyes": attachment.four_eyes,
-        }
-    )
 
 
 def custom_tool(skill: Skill) -> CustomTool:

@@ -9,6 +9,7 @@ from django.db.models import F
 
 from agents.models import Agent, AgentMCPServer, MCPServer, MCPTool
 from agents.queries.servers import servers_for_use
+from agents.spec import AttachedServer
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
@@ -33,6 +34,18 @@ def server_attachment_of(agent: Agent, server_id: UUID) -> AgentMCPServer:
     if found is None:
         raise NotFound
     return found
+
+
+def setting_of(attachment: AgentMCPServer) -> AttachedServer:
+    """Return an attached server as the spec has it."""
+    return AttachedServer.model_validate(
+        {
+            "mcp_server_registration_id": attachment.server_id,
+            "permission": attachment.permission,
+            "tools": attachment.tools,
+            "four_eyes": attachment.four_eyes,
+        }
+    )
 
 
 def tools_on(server_ids: Iterable[UUID]) -> dict[UUID, list[str]]:

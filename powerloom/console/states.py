@@ -34,6 +34,13 @@ STATES: dict[str, dict[str, Badge]] = {
         "unreachable": Badge("Unreachable", "bad", "unplug"),
         "frozen": Badge("Frozen", "busy", "snowflake"),
     },
+    "credential": {
+        "good": Badge("In the vault", "ok", "check", calm=True),
+        "unsynced": Badge("Not in the vault", "warn", "circle-dashed"),
+        "missing": Badge("Missing", "bad", "circle-x"),
+        "expired": Badge("Expired", "bad", "clock"),
+        "voided": Badge("Voided", "bad", "ban"),
+    },
     "session": {
         "pending": Badge("Pending", "busy", "circle-dashed"),
         "running": Badge("Running", "busy", "play"),

@@ -12,6 +12,7 @@ from agents.models import Agent
 from agents.spec import AgentChanges
 from powerloom.audit.models import Entry
 from powerloom.reconcile.models import SyncState
+from tests.connected import attach_server, make_managed_server, make_server
 from tests.declared import done, make_agent, make_live
 from tests.integration.console.conftest import queries
 from tests.world import World
@@ -97,11 +98,25 @@ def test_a_cursor_that_is_not_ours_is_refused(alice: Client) -> None:
     assert alice.get("/agents?cursor=forged").status_code == 422
 
 
-@pytest.mark.parametrize("tab", ["", "prompt", "skills", "versions", "sessions", "sync", "audit", "nonsense"])
+@pytest.mark.parametrize(
+    "tab", ["", "prompt", "skills", "servers", "versions", "sessions", "sync", "audit", "nonsense"]
+)
 def test_every_tab_opens(alice: Client, agent: Agent, tab: str) -> None:
     answer = alice.get(f"/agents/{agent.id}?tab={tab}")
     assert answer.status_code == 200
     assert answer.content.decode().count('aria-current="page"') == 2
+
+
+def test_the_mcp_tab_shows_tools_credential_and_what_keeps_a_server_away(
+    world: World, alice: Client, agent: Agent
+) -> None:
+    held = attach_server(world.alice, agent, make_server(world.engineering), permission="always_ask", four_eyes=True)
+    make_live(held.id)
+    attach_server(world.alice, agent, make_managed_server(world.engineering, "fresh", status="deploying", tools=()))
+    page = words(alice.get(f"/agents/{agent.id}?tab=servers").content)
+    asking = r"echo \(asks\), fail \(asks\); confirmed by another person"
+    assert re.search(rf"Notes /acme/engineering {asking} In the vault –", page)
+    assert re.search(r"Fresh /acme/engineering None Not in the vault its deployment is deploying", page)
 
 
 def test_a_parked_agent_says_what_to_do(alice: Client, agent: Agent) -> None:
