@@ -53,6 +53,8 @@ __all__ = [
 
 OWN_ACTIONS = frozenset(
     {
+        "approval:cancel",
+        "approval:decide",
         "token:create",
         "token:revoke",
         "user:set_password",

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 ORG_ADMIN = "OrgAdmin"
 
 # Kept from everyone but the OrgAdmin of the root OU, whatever `noun:*` a role names.
-RESERVED = frozenset({"agent:delegate", "agent:assign_owner", "credential:reveal"})
+RESERVED = frozenset({"agent:delegate", "agent:assign_owner", "approval_policy:switch_off", "credential:reveal"})
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     ORG_ADMIN: ("*",),
@@ -34,6 +34,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "credential:*",
         "secret:*",
         "session:*",
+        "approval:read",
+        "approval_policy:*",
     ),
     "GroupAdmin": ("group:*",),
     "AgentOwner": (
@@ -75,9 +77,12 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "secret:read",
         "role_binding:read",
         "egress_rule:read",
+        "approval:read",
+        "approval_policy:read",
     ),
     "Approver": (
         "approval:*",
+        "approval_policy:read",
         "agent:read",
         "skill:read",
         "mcp_server:read",

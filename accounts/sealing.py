@@ -5,7 +5,8 @@ A command carries the id of the sealed row, never the value. A row that no comma
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -53,6 +54,11 @@ def take(row: Sealed) -> Sealed:
         raise NotFound
     row.expires_at = None
     return row
+
+
+def keep(ids: Iterable[UUID], until: datetime) -> None:
+    """Let the rows among these that no command took yet wait until then."""
+    Sealed.objects.filter(pk__in=list(ids), expires_at__lt=until).update(expires_at=until)
 
 
 def unseal(row: Sealed) -> str:

@@ -1,17 +1,77 @@
 """The hold step of the governed write path, between the rights and the record.
 
-Without an approval policy no set is held. The step stands in its place in `settings.COMMAND_STEPS`, and the start is
-refused when it is missing.
+    hold(actor, handlers)                  before the set runs: the policies as they are
+      → judge(cases, stale, ticket, dry_run)   after it ran, in its transaction
+           None                            it may pass; with a ticket, its request is applied in this very transaction
+           a function                      what opens the request, once the set is rolled back
+
+A ticket lets pass what was approved and nothing else: the same objects in the same state, every policy of this moment
+met by people who may still decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any  # a ticket and a request are approvals' own types
+from typing import Any  # a request is rendered as JSON
 
-from powerloom.commands.registry import Case
+from django.utils import timezone
+
+from approvals import clearance, effects, opening
+from approvals.demands import Asked, demands_for
+from approvals.matching import Policies
+from approvals.models import Outcome, Status
+from approvals.tickets import Ticket
+from powerloom.commands.registry import Case, Handler
+from powerloom.kernel.errors import AlreadyDecided, JustificationRequired
+from powerloom.kernel.refs import Actor
+
+Stale = Sequence[dict[str, Any]]
+Judge = Callable[..., Callable[[], Any] | dict[str, Any] | None]
 
 
-def hold(cases: Sequence[Case], *, ticket: Any | None, dry_run: bool) -> Callable[[], Any] | None:
-    """Return None when the set may pass, else the function that opens the request once the set is rolled back."""
-    return None
+def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
+    """Return the step for one set of one actor. The system's own commands are held by nobody."""
+    policies = Policies(actor.organization_id, handlers)
+
+    def judge(
+        cases: Sequence[Case], stale: Stale, *, ticket: Ticket | None, dry_run: bool
+    ) -> Callable[[], Any] | dict[str, Any] | None:
+        if actor.kind == "system" and ticket is None:
+            return None
+        caused = effects.of(cases, stale)
+        asked = demands_for(cases, policies.matching(caused))
+        if ticket is not None:
+            clearance.check(ticket.request, cases, asked)
+            _spend(ticket)
+            return None
+        if not asked:
+            return None
+        if dry_run:
+            return _foretold(asked)
+        _want_justification(actor, asked)
+        return opening.opener(actor, cases, caused, asked, stale)
+
+    return judge
+
+
+def _spend(ticket: Ticket) -> None:
+    """Mark the request applied, in the transaction that applies it: so it happens once."""
+    now = timezone.now()
+    rows = type(ticket.request).objects.filter(pk=ticket.request.pk, status=Status.APPROVED, outcome="")
+    spent = rows.update(outcome=Outcome.APPLIED, applied_at=now, replay_due_at=None, lease_until=None)
+    if spent != 1:
+        raise AlreadyDecided("This request was applied already.")
+
+
+def _want_justification(actor: Actor, asked: Sequence[Asked]) -> None:
+    wanting = [one for one in asked if one.justification_required]
+    if wanting and not actor.justification.strip():
+        names = ", ".join(sorted({one.policy_name for one in wanting}))
+        raise JustificationRequired(
+            f"The policy {names} holds this and wants to know why. Say it in the header X-Approval-Justification.",
+            policies=sorted({one.policy_name for one in wanting}),
+        )
+
+
+def _foretold(asked: Sequence[Asked]) -> dict[str, Any]:
+    return {"policies": sorted({one.policy_name for one in asked})}

@@ -45,6 +45,7 @@ SCHEDULES = (
     "powerloom.audit.tasks.SCHEDULE",
     "powerloom.reconcile.tasks.SCHEDULE",
     "accounts.tasks.SCHEDULE",
+    "approvals.tasks.SCHEDULE",
     "agents.tasks.SCHEDULE",
     "sessions.tasks.SCHEDULE",
 )

@@ -125,7 +125,11 @@ AUDIT_HEADS = Path(os.environ.get("POWERLOOM_AUDIT_HEADS") or HOME / "audit").ex
 AUDIT_KEY = Path(os.environ.get("POWERLOOM_AUDIT_KEY") or HOME / "keys" / "audit_head.pem").expanduser().resolve()
 AUTHENTICATE = "accounts.tokens.authenticate"
 ACTOR_OF_USER = "accounts.tokens.actor_of_user"
-ACTIONS = ["accounts.actions.Action", "agents.actions.Action", "sessions.actions.Action"]
+ACTIONS = ["accounts.actions.Action", "approvals.actions.Action", "agents.actions.Action", "sessions.actions.Action"]
+EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
+STAGED = ["accounts.sealing.keep"]  # what keeps sealed values and uploads while a request waits
+MAX_PENDING_PER_REQUESTER = 100
+MAX_PENDING_PER_ORGANIZATION = 2000
 
 # Where the truth is, and the bells.
 

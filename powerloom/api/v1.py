@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any  # errors of validation are dictionaries
 
 from django.conf import settings
@@ -36,7 +37,8 @@ class Bearer(HttpBearer):
         actor: Actor | None = import_string(settings.AUTHENTICATE)(
             token, request_id=request_id(request), address=address(request)
         )
-        return actor
+        justification = request.headers.get("X-Approval-Justification", "")
+        return replace(actor, justification=justification) if actor and justification else actor
 
 
 api = Api(
@@ -50,7 +52,7 @@ api = Api(
     urls_namespace="api",
 )
 meta.register(api)
-for app in ("accounts.api", "agents.api", "sessions.api", "powerloom.api.audit"):
+for app in ("accounts.api", "approvals.api", "agents.api", "sessions.api", "powerloom.api.audit"):
     api.add_router("", f"{app}.router")
 
 

@@ -1,8 +1,9 @@
 """The door. All governed state changes here and nowhere else.
 
-One transaction: for each command load and lock, authorize, apply; then the policies; the audit entries last, because
-they lock the chain head. A refusal or a hold rolls everything back and writes only the denial, or the one request that
-holds the set. The steps are named in `settings.COMMAND_STEPS`, in the order of safety; without them nothing passes.
+One transaction: for each command load and lock, authorize, apply; then the policies, as they were before the set; the
+audit entries last, because they lock the chain head. A refusal or a hold rolls everything back and writes only the
+denial, or the one request that holds the set. The steps are named in `settings.COMMAND_STEPS`, in the order of safety;
+without them nothing passes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from django.utils.module_loading import import_string
 from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from powerloom.audit import log as audit
-from powerloom.commands import idempotency
+from powerloom.commands import idempotency, records
 from powerloom.commands.idempotency import Key
+from powerloom.commands.marks import marks_of
 from powerloom.commands.registry import Case, Command, Done, Handler, Held, Preview, handler_of
 from powerloom.kernel.errors import Denied, NotFound
 from powerloom.kernel.ids import new_id
@@ -25,6 +27,7 @@ from powerloom.kernel.refs import Actor, Target
 from powerloom.reconcile import intents
 
 Authorize = Callable[[Case], dict[str, Any]]
+Hold = Callable[..., Any]
 
 RETRIES = 3  # of the whole set, after a deadlock
 
@@ -71,20 +74,8 @@ def submit_all(
     except _RolledBack as rolled:
         return Held(rolled.outcome())
     except _Refused as refused:
-        _record_refusal(refused, actor)
+        records.refuse(refused.error, refused.command, refused.target, actor)
         raise refused.error from None
-
-
-def _record_refusal(refused: _Refused, actor: Actor) -> None:
-    command = refused.command
-    refused.error.is_recorded = True
-    audit.refuse(
-        actor=actor,
-        action=command.action,
-        error=refused.error,
-        target=refused.target,
-        asked=command.model_dump(mode="json"),
-    )
 
 
 def preview(commands: Sequence[Command], *, actor: Actor) -> Preview:
@@ -92,8 +83,8 @@ def preview(commands: Sequence[Command], *, actor: Actor) -> Preview:
     with intents.collect() as calls:
         try:
             with transaction.atomic(durable=True):
-                cases = _run(commands, actor)
-                held = _step("hold")(cases, ticket=None, dry_run=True)
+                cases, hold = _run(commands, actor)
+                held = hold(cases, calls, ticket=None, dry_run=True)
                 raise _RolledBack(Preview(cases, held, list(calls)))
         except _RolledBack as rolled:
             found: Preview = rolled.outcome
@@ -109,45 +100,38 @@ def _is_deadlock(error: BaseException) -> bool:
 @retry(retry=retry_if_exception(_is_deadlock), stop=stop_after_attempt(1 + RETRIES), reraise=True)
 def _attempt(commands: Sequence[Command], actor: Actor, key: Key | None, ticket: Any | None) -> Done:
     set_id = new_id()
-    with transaction.atomic(durable=True):
+    with intents.collect() as calls, transaction.atomic(durable=True):
         if key and (earlier := idempotency.claim(key, actor)):
             return Done([], [], earlier.refs, earlier.set_id, replayed=True)
-        cases = _run(commands, actor)
-        if held := _step("hold")(cases, ticket=ticket, dry_run=False):
+        cases, hold = _run(commands, actor)
+        if held := hold(cases, calls, ticket=ticket, dry_run=False):
             raise _RolledBack(held)
         refs = [(case.target.kind, case.target.id) for case in cases]
         if key:
             idempotency.settle(key, actor, set_id, refs)
-        audit.append([_entry(case) for case in cases], actor=actor, set_id=set_id, approval=ticket)
+        written = [records.of(case) for case in cases] + (ticket.records() if ticket else [])
+        audit.append(written, actor=actor, set_id=set_id, approval=ticket)
     changes = [case.change for case in cases if case.change]
     return Done([change.row for change in changes], changes, refs, set_id)
 
 
-def _run(commands: Sequence[Command], actor: Actor) -> list[Case]:
+def _run(commands: Sequence[Command], actor: Actor) -> tuple[list[Case], Hold]:
+    """Run the set and return its cases, with the step that asks the policies of before it."""
     handlers = [handler_of(command) for command in commands]
     authorize = _step("authorize")(actor, handlers)
-    return [_case(command, handler, actor, authorize) for command, handler in zip(commands, handlers, strict=True)]
+    hold = _step("hold")(actor, handlers)
+    pairs = zip(commands, handlers, strict=True)
+    return [_case(command, handler, actor, authorize) for command, handler in pairs], hold
 
 
 def _case(command: Command, handler: Handler[Any], actor: Actor, authorize: Authorize) -> Case:
     target = None
     try:
-        case = Case(command, actor, handler, handler.load(command, actor))
-        target = case.target
+        subject = handler.load(command, actor)
+        target = subject.target
+        case = Case(command, actor, handler, subject, marks_of(subject.row))
         case.decision = authorize(case)
         case.change = handler.apply(command, subject=case.subject, actor=actor)
     except (NotFound, Denied) as error:
         raise _Refused(error, command, target) from error
     return case
-
-
-def _entry(case: Case) -> audit.Record:
-    change = case.change
-    return audit.Record(
-        action=case.command.action,
-        command=type(case.command).__name__,
-        target=case.target,
-        before=change.before if change else None,
-        after=change.after if change else None,
-        decision=case.decision,
-    )

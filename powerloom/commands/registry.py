@@ -22,6 +22,13 @@ class Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: ClassVar[str]
+    minted: ClassVar[frozenset[str]] = frozenset({"id", "sealed_id"})
+
+    def minted_values(self) -> list[str]:
+        """Return the values that the edge made for this one asking (`minted` names their fields): asking the same again
+        has others.
+        """
+        return [str(getattr(self, name)) for name in sorted(self.minted & type(self).model_fields.keys())]
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,23 @@ def handler_of(command: Command) -> Handler[Any]:
     return _HANDLERS[type(command)]
 
 
+def command_of(action: str) -> type[Command]:
+    """Return the command type of an action (KeyError when there is none)."""
+    return _BY_ACTION[action].command
+
+
 def registered_actions() -> list[str]:
     """Return every action that has a handler, sorted."""
     return sorted(_BY_ACTION)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one row stood when a command loaded it: another value, and it is no longer what was asked about."""
+
+    label: str
+    id: str
+    value: str
 
 
 @dataclass
@@ -124,6 +145,7 @@ class Case:
     actor: Actor
     handler: Handler[Any]
     subject: Subject
+    marks: list[Mark] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=dict)
     change: Change | None = None
 

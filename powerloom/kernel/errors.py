@@ -13,6 +13,7 @@
     │   ├── Stale               stale                      409   the row moved since the caller read it
     │   ├── AlreadyDecided      already_decided            409   somebody got there first
     │   ├── NotReady            not_ready                  409   what it needs is not live yet
+    │   ├── JustificationRequired  justification_required  409   a policy wants to know why
     │   └── KeyReused           idempotency_key_reused     409   same key, other body
     ├── UnsupportedVersion      unsupported_version        426   a schema version that we do not speak
     ├── TooMany                 rate_limited               429
@@ -135,6 +136,12 @@ class NotReady(Conflict):
     """Something this needs is not live yet; the message names it."""
 
     code = "not_ready"
+
+
+class JustificationRequired(Conflict):
+    """A policy holds this only with a reason: send it with the request."""
+
+    code = "justification_required"
 
 
 class KeyReused(Conflict):

@@ -22,6 +22,7 @@ class Actor:
     `principal_id` is the principal whose bindings count: the user itself, a service agent itself, or for an agent of
     kind `user` its owner. `ref` is text for the audit (`user:a@b`, `agent:/acme/x`, `system:reconciler`).
     `password_mark` names the password that a person signed in under, so that what outlives the request ends with it.
+    `justification` is what the request says for itself, should a policy ask.
     """
 
     kind: Literal["user", "agent", "system"]
@@ -35,6 +36,7 @@ class Actor:
     delegated_from_session: UUID | None = None
     request_id: str = ""
     address: str = ""
+    justification: str = ""
 
     @staticmethod
     def system(name: str, *, organization_id: UUID | None = None) -> Actor:

@@ -136,6 +136,7 @@ def _previewed(found: Preview) -> dict[str, Any]:
     return {
         "dry_run": True,
         "would_hold": found.held is not None,
+        "held_by": found.held,
         "commands": [_case(case) for case in found.cases],
         "cma_calls": found.calls,
     }

@@ -30,6 +30,7 @@ from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import attach, make_agent, make_skill, make_version
 from tests.deployed import make_deployment, make_failed
+from tests.held import held_agent, make_policy
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
 PUBLIC, MEMBER = "public", "member"
@@ -131,6 +132,18 @@ TABLE = {
     "POST /sessions/{session_id}/confirmations": "session:confirm",
     "POST /sessions/{session_id}/interrupt": "session:interrupt",
     "POST /sessions/{session_id}/close": "session:close",
+    "GET /approvals": MEMBER,
+    "POST /approvals/bulk-cancel": MEMBER,
+    "GET /approvals/{request_id}": "approval:read",
+    "POST /approvals/{request_id}/approve": "approval:decide",
+    "POST /approvals/{request_id}/reject": "approval:decide",
+    "POST /approvals/{request_id}/cancel": "approval:cancel",
+    "GET /approval-policies": "approval_policy:read",
+    "GET /approval-policies/{policy_id}": "approval_policy:read",
+    "POST /approval-policies": "approval_policy:create",
+    "PATCH /approval-policies/{policy_id}": "approval_policy:update",
+    "DELETE /approval-policies/{policy_id}": "approval_policy:archive",
+    "POST /approval-policies/{policy_id}/switch-off": "approval_policy:switch_off",
     "GET /audit": "audit:read",
     "GET /audit/head": "audit:read",
     "GET /audit/verify": "audit:read",
@@ -237,6 +250,9 @@ def stage(world: World) -> Stage:
     secret = api_of(alice).post("/secrets", kept).json()
     grant = api_of(alice).post(f"/skills/{skill.id}/grants", {"principal_id": str(victim.id)}).json()
     empty = make_ou(world.engineering, "empty")
+    gated = make_ou(world.engineering, "gated")
+    policy = make_policy(alice, gated)
+    held = held_agent(world.bob, gated)
     here = {"ou_id": str(world.engineering.id)}
     shown = {"display_name": "Another"}
     names = {
@@ -260,6 +276,8 @@ def stage(world: World) -> Stage:
         "grant_id": grant["id"],
         "deployment_id": str(make_failed(make_deployment(alice, world.engineering)).id),
         "registration_id": str(server.id),
+        "policy_id": str(policy.id),
+        "request_id": str(held.id),
         "session_id": str(make_session(world, agent).id),
     }
     new = {"name": "new", "display_name": "New"}
@@ -294,6 +312,14 @@ def stage(world: World) -> Stage:
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
         "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
+        "POST /approval-policies": {
+            "name": "another",
+            "scope_ou_id": str(empty.id),
+            "action_pattern": "agent:*",
+            "approver_role_id": str(policy.approver_role_id),
+        },
+        "PATCH /approval-policies/{policy_id}": {"quorum": 1},
+        "POST /approval-policies/{policy_id}/switch-off": {"reason": "It holds up the release."},
         "PATCH /sessions/{session_id}": {"title": "Another"},
         "POST /sessions/{session_id}/messages": {"text": "go on"},
         "POST /sessions/{session_id}/confirmations": {"tool_use_id": "none", "result": "allow"},
@@ -319,6 +345,17 @@ def give(stage: Stage, *, without: str | None) -> None:
     rights = known_actions() - ({without} if without else set())
     role = make_role(stage.world.acme, "Nearly", *sorted(rights))
     bind(stage.actor, role.name, stage.world.root)
+
+
+# An agent that is on no runtime cannot run, nothing has asked for a confirmation, a policy has to name who decides, and
+# only who asked takes a request back.
+REFUSED_ANYWAY = {
+    "POST /agents/{agent_id}/invoke": 409,
+    "POST /sessions/{session_id}/confirmations": 404,
+    "POST /approvals/{request_id}/approve": 403,
+    "POST /approvals/{request_id}/reject": 403,
+    "POST /approvals/{request_id}/cancel": 403,
+}
 
 
 def applied() -> int:
@@ -360,8 +397,7 @@ def test_with_all_rights_it_goes_through(stage: Stage) -> None:
     def law(stage: Stage, route: str) -> None:
         give(stage, without=None)
         answer = stage.call(route, stage.actor)
-        # An agent that is on no runtime cannot run, and nothing has asked for a confirmation.
-        refused = {"POST /agents/{agent_id}/invoke": 409, "POST /sessions/{session_id}/confirmations": 404}.get(route)
+        refused = REFUSED_ANYWAY.get(route)
         assert answer.status_code == refused if refused else answer.status_code < 400, answer.content
 
     each(stage, GUARDED, law)
@@ -443,6 +479,7 @@ def test_in_a_body_absent_and_foreign_answer_the_same_bytes(stage: Stage) -> Non
         "owner_principal_id": world.mallory,
         "member_group_id": make_group(root, "theirs"),
         "role_id": make_role(world.zeta, "Theirs", "agent:read"),
+        "approver_role_id": make_role(world.zeta, "Theirs too", "agent:read"),
         "skill_id": skill,
         "skill_version_id": make_version(world.mallory, skill),
         "mcp_server_registration_id": make_server(root, "theirs"),

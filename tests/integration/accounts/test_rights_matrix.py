@@ -62,5 +62,5 @@ def test_the_table_says_what_the_role_names_promise(role: str, has: set[str], la
 def test_the_docs_print_the_table(world: World) -> None:
     schema = api_of(world.eve).get("/schema").json()
     printed = schema["paths"]["/api/roles"]["get"]["description"]
-    assert "| Approver | `approval:*`, `agent:read`, `skill:read`, `session:read` |" in printed
+    assert "| SkillUser | `skill:read`, `skill:use` |" in printed
     assert all(f"| {role} | " in printed for role in ROLES)

@@ -1,0 +1,38 @@
+"""Several requests in one go: each is a command of its own, so one that cannot be done keeps nobody back."""
+
+from __future__ import annotations
+
+from typing import Any  # JSON
+from uuid import UUID
+
+from django.db.models import Q
+
+from accounts.queries import ou_for
+from approvals.commands import CancelRequest
+from approvals.models import ApprovalRequest, Status
+from powerloom.commands.bus import submit
+from powerloom.kernel.errors import PowerloomError
+from powerloom.kernel.refs import Actor
+
+MOST = 500
+
+
+def cancel(actor: Actor, comment: str, *, noun: str | None, scope_ou_id: UUID | None) -> dict[str, Any]:
+    """Cancel the actor's own pending requests about this noun, at exactly this OU. Returns how many, and the ids of
+    those that were decided meanwhile.
+    """
+    mine = ApprovalRequest.objects.filter(
+        Q(organization_id=actor.organization_id), Q(requester_id=actor.id), status=Status.PENDING
+    )
+    if noun:
+        mine = mine.filter(action__startswith=f"{noun}:")
+    if scope_ou_id:
+        mine = mine.filter(ou=ou_for(actor, scope_ou_id))
+    cancelled, skipped = 0, []
+    for request_id in mine.order_by("pk").values_list("pk", flat=True)[:MOST]:
+        try:
+            submit(CancelRequest(request_id=request_id, comment=comment), actor=actor)
+            cancelled += 1
+        except PowerloomError:
+            skipped.append(str(request_id))
+    return {"cancelled_count": cancelled, "skipped_ids": skipped}

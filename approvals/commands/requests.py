@@ -1,0 +1,112 @@
+"""Deciding and cancelling. Neither runs anything: a worker replays what was approved (`approvals.replay`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar  # Any: audit payloads are JSON
+from uuid import UUID
+
+from django.utils import timezone
+from pydantic import Field
+
+from approvals import eligibility, endings, queries
+from approvals.actions import Action
+from approvals.models import ApprovalRequest, Decision, Demand, Status, Verdict
+from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.kernel.errors import AlreadyDecided, Conflict, Denied
+from powerloom.kernel.ids import new_id
+from powerloom.kernel.refs import Actor
+
+Comment = Annotated[str, Field(max_length=2000)]
+
+
+class DecideRequest(Command):
+    """Say yes or no to a request, once. A no ends it; a yes counts towards what its policies ask."""
+
+    action: ClassVar[str] = Action.APPROVAL_DECIDE
+    request_id: UUID
+    verdict: Verdict
+    comment: Comment = ""
+
+
+class CancelRequest(Command):
+    """Take back one's own request."""
+
+    action: ClassVar[str] = Action.APPROVAL_CANCEL
+    request_id: UUID
+    comment: Comment = ""
+
+
+def load_decision(command: DecideRequest, actor: Actor) -> Subject:
+    request = queries.request_for_change(actor, command.request_id)
+    return Subject(request, request.target(), own=eligibility.meets(actor, request))
+
+
+@handles(DecideRequest, load=load_decision, holdable=False)
+def decide_request(command: DecideRequest, *, subject: Subject, actor: Actor) -> Change:
+    request: ApprovalRequest = subject.row
+    _check_decider(actor, request)
+    _check_pending(request)
+    assert actor.id is not None
+    _, is_first = Decision.objects.get_or_create(
+        request=request,
+        decider_id=actor.id,
+        defaults={
+            "id": new_id(),
+            "decider_ref": actor.ref,
+            "verdict": command.verdict,
+            "comment": command.comment,
+            "created_at": timezone.now(),
+        },
+    )
+    if not is_first:
+        raise AlreadyDecided("You have decided this request already.")
+    _move(request, command.verdict)
+    return Change(request, {"status": Status.PENDING}, _said(request, command))
+
+
+def load_cancel(command: CancelRequest, actor: Actor) -> Subject:
+    request = queries.request_for_change(actor, command.request_id)
+    return Subject(request, request.target(), own=request.requester_id == actor.id)
+
+
+@handles(CancelRequest, load=load_cancel, holdable=False)
+def cancel_request(command: CancelRequest, *, subject: Subject, actor: Actor) -> Change:
+    request: ApprovalRequest = subject.row
+    if request.requester_id != actor.id:
+        raise Denied("Only who asked can cancel a request. Reject it instead.", permission=Action.APPROVAL_CANCEL)
+    _check_pending(request)
+    endings.end(request, Status.CANCELLED)
+    return Change(request, {"status": Status.PENDING}, {"status": request.status, "comment": command.comment})
+
+
+def _check_decider(actor: Actor, request: ApprovalRequest) -> None:
+    if str(actor.id) in request.askers or str(actor.principal_id) in request.askers:
+        raise Denied("Who asks does not decide. Ask somebody else.", permission=Action.APPROVAL_DECIDE)
+    if not eligibility.meets(actor, request):
+        names = sorted({f"{demand.policy_name} asks {demand.approver}" for demand in request.demands.all()})
+        raise Denied(f"You are not asked: {'; '.join(names)}.", permission=Action.APPROVAL_DECIDE)
+    if hidden := eligibility.unread(actor, request):
+        raise Denied(
+            f"Who decides must be able to read what changes, and {len(hidden)} of it you cannot read.",
+            permission=Action.APPROVAL_DECIDE,
+        )
+
+
+def _check_pending(request: ApprovalRequest) -> None:
+    if request.status != Status.PENDING:
+        raise AlreadyDecided(f"This request is {request.status} already.", status=request.status)
+    if request.expires_at <= timezone.now():
+        raise Conflict("The time of this request is over. Ask again.", status=Status.EXPIRED)
+
+
+def _move(request: ApprovalRequest, verdict: Verdict) -> None:
+    if verdict == Verdict.REJECT:
+        endings.end(request, Status.REJECTED)
+        return
+    demands = list(Demand.objects.filter(request=request).select_related("ou"))
+    if not eligibility.unmet(request, demands):
+        endings.approve(request)
+
+
+def _said(request: ApprovalRequest, command: DecideRequest) -> dict[str, Any]:
+    return {"status": request.status, "verdict": command.verdict, "comment": command.comment}

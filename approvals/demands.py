@@ -1,0 +1,74 @@
+"""What a set must satisfy before it may pass: one demand for each policy and each OU in which it applies.
+
+An access request is held whatever the policies say: giving rights is for those who can give them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from approvals.matching import Match
+from approvals.models.policies import DEFAULT_TTL_SECONDS
+from powerloom.commands.registry import Case
+
+ACCESS_REQUEST = "access_request:create"
+GRANTING = "role_binding:create"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One demand, before it is a row."""
+
+    policy_id: UUID | None
+    policy_name: str
+    policy_generation: int
+    ou_path: str
+    approver: str
+    quorum: int
+    ttl: timedelta
+    justification_required: bool = False
+    approver_role_id: UUID | None = None
+    approver_group_id: UUID | None = None
+    approver_action: str = ""
+    approver_user_id: UUID | None = None
+    doubt: str = ""
+
+
+def demands_for(cases: Sequence[Case], matches: Sequence[Match]) -> list[Asked]:
+    """Return what the policies that matched ask, and what the kind of command asks by itself."""
+    return [_by_policy(match) for match in matches] + [
+        _by_kind(case) for case in cases if case.command.action == ACCESS_REQUEST
+    ]
+
+
+def _by_policy(match: Match) -> Asked:
+    policy = match.policy
+    return Asked(
+        policy_id=policy.id,
+        policy_name=policy.name,
+        policy_generation=policy.generation,
+        ou_path=match.effect.target.ou_path,
+        approver=policy.approver,
+        quorum=policy.quorum,
+        ttl=timedelta(seconds=policy.ttl_seconds),
+        justification_required=policy.justification_required,
+        approver_role_id=policy.approver_role_id,
+        approver_group_id=policy.approver_group_id,
+        doubt=match.doubt,
+    )
+
+
+def _by_kind(case: Case) -> Asked:
+    return Asked(
+        policy_id=None,
+        policy_name="access request",
+        policy_generation=0,
+        ou_path=case.target.ou_path,
+        approver=f"whoever may {GRANTING} there",
+        quorum=1,
+        ttl=timedelta(seconds=DEFAULT_TTL_SECONDS),
+        approver_action=GRANTING,
+    )

@@ -1,0 +1,72 @@
+"""What a set does, as policies see it: its own actions where they happen, and what changes underneath agents elsewhere.
+
+A policy matches on effects: whoever changes the effective configuration of an agent by any route (a skill's current
+version, a server's address, a tool policy, a secret) updates that agent, wherever it lives. Which agents are reached
+only `settings.EFFECTS` knows, because the apps that own them lie above this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any  # JSON
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from powerloom.commands.registry import Case
+from powerloom.kernel.refs import Target
+
+AGENT_UPDATED = "agent:update"
+
+Reach = Callable[[Sequence[Case], Sequence[dict[str, Any]]], list[Target]]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One action on one thing. `case` is the command that causes it; `is_own`: it is that command's own."""
+
+    action: str
+    target: Target
+    case: Case
+    is_own: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        target = self.target
+        return {
+            "action": self.action,
+            "kind": target.kind,
+            "id": str(target.id),
+            "name": target.name,
+            "ou_path": target.ou_path,
+        }
+
+
+def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
+    """Return every effect of the set, the commands' own first. `stale` is what it made the reconciler push again."""
+    holdable = [case for case in cases if case.handler.holdable]
+    own = [Effect(case.command.action, case.target, case) for case in holdable]
+    if not holdable:
+        return []
+    named = {effect.target.id for effect in own}
+    return own + [
+        Effect(AGENT_UPDATED, target, holdable[0], is_own=False)
+        for target in _reached(holdable, stale)
+        if target.id not in named
+    ]
+
+
+def actions(effects: Iterable[Effect]) -> set[str]:
+    """Return the actions among the effects."""
+    return {effect.action for effect in effects}
+
+
+def reached_ids(stale: Iterable[dict[str, Any]], kind: str) -> set[UUID]:
+    """Return the ids of one kind among what became stale."""
+    return {UUID(call["id"]) for call in stale if call["kind"] == kind}
+
+
+def _reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Target]:
+    reach: Reach = import_string(settings.EFFECTS)
+    return reach(cases, stale)

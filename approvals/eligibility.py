@@ -1,0 +1,129 @@
+"""Who may decide what a request demands: holders of a role there, members of a group, or whoever holds an action.
+
+A person decides a demand who holds what it names at its OU now, may read everything that the request touches, and has
+not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins (`accounts.rbac`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts import rbac
+from accounts.law import decide, narrowed
+from accounts.models import OU, Binding, DecisionType, PrincipalClosure, RoleAction, User
+from accounts.roles import builtins_allowing, known_actions
+from approvals.models import ApprovalRequest, Decision, Demand, Verdict
+from powerloom.kernel.refs import Actor, Target
+
+
+def demanded_of(principal_id: UUID | None) -> QuerySet[Demand]:
+    """Return every demand that names this principal, as a query."""
+    speaks = PrincipalClosure.objects.filter(member_id=principal_id)
+    live = _live_bindings().filter(
+        principal__spoken_by__member_id=principal_id, scope_ou__below__descendant=OuterRef("ou_id")
+    )
+    by_role = Exists(live.filter(role_id=OuterRef("approver_role_id")))
+    in_group = Q(approver_group_id__in=speaks.values("principal_id"))
+    # A demand by action is asked for few actions, each of which is expanded here once.
+    by_action = Q(pk__in=[])
+    for action in ACTIONS_DEMANDED:
+        holding = live.filter(Q(role_id__in=builtins_allowing(action)) | Q(Exists(_naming(action))))
+        by_action |= Q(approver_action=action) & Q(Exists(holding))
+    return Demand.objects.filter(
+        Q(by_role) | in_group | by_action | Q(approver_user_id=principal_id, approver_user_id__isnull=False)
+    )
+
+
+ACTIONS_DEMANDED = ("tool_call:confirm", "role_binding:create")
+
+
+def meets(actor: Actor, request: ApprovalRequest) -> bool:
+    """Tell whether the actor is somebody who decides this request: named by a demand, no asker, and no agent."""
+    return _is_person(actor, request) and demanded_of(actor.principal_id).filter(request=request).exists()
+
+
+def unread(actor: Actor, request: ApprovalRequest) -> list[str]:
+    """Return the things of the request that the actor may not read: who decides must see what he decides about."""
+    places = [effect for effect in request.effects if f"{effect['kind']}:read" in known_actions()]
+    if not places:
+        return []
+    grants = rbac.grants(actor, sorted({f"{effect['kind']}:read" for effect in places}))
+    return [
+        effect["name"]
+        for effect in places
+        if narrowed(actor, f"{effect['kind']}:read", effect["ou_path"])
+        or not decide(grants, f"{effect['kind']}:read", effect["ou_path"], UUID(effect["id"])).allowed
+    ]
+
+
+def unmet(request: ApprovalRequest, demands: Sequence[Demand]) -> list[Demand]:
+    """Return the demands that the approving decisions so far do not meet, each asked of its deciders now."""
+    deciders = list(
+        Decision.objects.filter(request=request, verdict=Verdict.APPROVE).values_list("decider_id", flat=True)
+    )
+    active = set(User.objects.filter(pk__in=deciders, is_active=True).values_list("pk", flat=True))
+    standing: dict[int, int] = {}
+    ids = [demand.pk for demand in demands]
+    for decider in active - {UUID(asker) for asker in request.askers}:
+        for pk in demanded_of(decider).filter(pk__in=ids).values_list("pk", flat=True):
+            standing[pk] = standing.get(pk, 0) + 1
+    return [demand for demand in demands if standing.get(demand.pk, 0) < demand.quorum]
+
+
+def people(demand: Demand, *, but: Sequence[str] = ()) -> QuerySet[User]:
+    """Return the active people who could decide the demand now."""
+    named = Q(pk__in=[])
+    if demand.approver_group_id:
+        named |= Q(pk__in=PrincipalClosure.objects.filter(principal_id=demand.approver_group_id).values("member_id"))
+    if demand.approver_role_id:
+        named |= Q(pk__in=_holders(demand.ou, Q(role_id=demand.approver_role_id)))
+    if demand.approver_action:
+        action = demand.approver_action
+        naming = Q(role_id__in=builtins_allowing(action)) | Q(Exists(_naming(action)))
+        named |= Q(pk__in=_holders(demand.ou, naming))
+    if demand.approver_user_id:
+        named |= Q(pk=demand.approver_user_id)
+    return User.objects.filter(named, organization_id=demand.ou.organization_id, is_active=True).exclude(pk__in=but)
+
+
+def _holders(ou: OU, roles: Q) -> QuerySet[PrincipalClosure, UUID]:
+    bindings = _live_bindings().filter(roles, scope_ou__below__descendant=ou)
+    speaking = PrincipalClosure.objects.filter(principal_id__in=bindings.values("principal_id"))
+    return speaking.values_list("member_id", flat=True)
+
+
+def _live_bindings() -> QuerySet[Binding]:
+    unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    return Binding.objects.filter(
+        unexpired, ended_at__isnull=True, resource_id__isnull=True, decision_type=DecisionType.ALLOW
+    )
+
+
+def _naming(action: str) -> QuerySet[RoleAction]:
+    return RoleAction.objects.filter(role_id=OuterRef("role_id"), action=action)
+
+
+def _is_person(actor: Actor, request: ApprovalRequest) -> bool:
+    return actor.kind == "user" and str(actor.id) not in request.askers
+
+
+def place_of(request: ApprovalRequest) -> Target:
+    """Return what a decision acts on: the request, at the OU of what it changes."""
+    return request.target()
+
+
+def bindings_behind(demand: Demand, user_id: UUID) -> list[Binding]:
+    """Return the bindings by which a person answers a demand for a role or an action."""
+    if demand.approver_role_id:
+        roles = Q(role_id=demand.approver_role_id)
+    elif demand.approver_action:
+        roles = Q(role_id__in=builtins_allowing(demand.approver_action)) | Q(Exists(_naming(demand.approver_action)))
+    else:
+        return []
+    return list(
+        _live_bindings().filter(roles, scope_ou__below__descendant=demand.ou, principal__spoken_by__member_id=user_id)
+    )

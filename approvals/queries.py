@@ -1,0 +1,112 @@
+"""Reads of policies and requests. Whatever a function here returns, its actor may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts import rbac
+from approvals import eligibility
+from approvals.actions import Action
+from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand, Status
+from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
+
+M = TypeVar("M", bound=Model)
+TABS = ("to_approve", "mine", "recent")
+
+
+def policies_visible_to(actor: Actor) -> QuerySet[ApprovalPolicy]:
+    """Return the live policies that the actor may read."""
+    return (
+        ApprovalPolicy.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+        .filter(rbac.permitted(actor, Action.APPROVAL_POLICY_READ, ou_field="scope_ou_id"))
+        .select_related("scope_ou", "approver_role", "approver_group__ou")
+    )
+
+
+def policy_for_read(actor: Actor, policy_id: UUID) -> ApprovalPolicy:
+    """Return a live policy that the actor may read. Raises `NotFound`."""
+    return _one(policies_visible_to(actor), policy_id)
+
+
+def policy_for_change(actor: Actor, policy_id: UUID) -> ApprovalPolicy:
+    """As `policy_for_read`, locked until the end of the transaction."""
+    return _one(policies_visible_to(actor).select_for_update(of=("self",)), policy_id)
+
+
+def requests_visible_to(actor: Actor) -> QuerySet[ApprovalRequest]:
+    """Return the requests that the actor asked, decides, or may read by `approval:read`."""
+    named = eligibility.demanded_of(actor.principal_id).filter(request_id=OuterRef("pk"))
+    mine = Q(requester_id=actor.id) if actor.id else Q(pk__in=[])
+    seen = mine | rbac.permitted(actor, Action.APPROVAL_READ)
+    if not _is_narrow(actor):
+        seen |= Q(Exists(named))
+    return ApprovalRequest.objects.filter(Q(organization_id=actor.organization_id)).filter(seen).select_related("ou")
+
+
+def request_for_read(actor: Actor, request_id: UUID) -> ApprovalRequest:
+    """Return a request that the actor may see. Raises `NotFound`."""
+    return _one(requests_visible_to(actor), request_id)
+
+
+def request_for_change(actor: Actor, request_id: UUID) -> ApprovalRequest:
+    """As `request_for_read`, locked until the end of the transaction."""
+    request_for_read(actor, request_id)
+    return ApprovalRequest.objects.select_for_update(of=("self",)).select_related("ou").get(pk=request_id)
+
+
+def to_approve(actor: Actor) -> QuerySet[ApprovalRequest]:
+    """Return what waits for this person: pending, in time, named by a demand, not asked and not answered by it."""
+    if actor.kind != "user" or actor.id is None or _is_narrow(actor):
+        return ApprovalRequest.objects.none()
+    named = eligibility.demanded_of(actor.principal_id).filter(request_id=OuterRef("pk"))
+    answered = Decision.objects.filter(request_id=OuterRef("pk"), decider_id=actor.id)
+    pending = ApprovalRequest.objects.filter(
+        Q(organization_id=actor.organization_id), status=Status.PENDING, expires_at__gt=timezone.now()
+    )
+    waiting = pending.filter(Exists(named)).exclude(Exists(answered)).exclude(Q(requester_id=actor.id))
+    return waiting.select_related("ou")
+
+
+def tab(actor: Actor, name: str) -> QuerySet[ApprovalRequest]:
+    """Return the requests of one tab of the inbox."""
+    if name == "to_approve":
+        return to_approve(actor)
+    seen = requests_visible_to(actor)
+    return seen.filter(Q(requester_id=actor.id)) if name == "mine" else seen
+
+
+def demands_of(requests: Sequence[ApprovalRequest]) -> dict[UUID, list[Demand]]:
+    """Return the demands of each request; one query."""
+    found: dict[UUID, list[Demand]] = {request.pk: [] for request in requests}
+    for demand in Demand.objects.filter(request__in=list(found)).select_related("ou").order_by("policy_name", "pk"):
+        found[demand.request_id].append(demand)
+    return found
+
+
+def decisions_of(requests: Sequence[ApprovalRequest]) -> dict[UUID, list[Decision]]:
+    """Return what was said about each request, in order; one query."""
+    found: dict[UUID, list[Decision]] = {request.pk: [] for request in requests}
+    for decision in Decision.objects.filter(request__in=list(found)).order_by("created_at", "pk"):
+        found[decision.request_id].append(decision)
+    return found
+
+
+def _is_narrow(actor: Actor) -> bool:
+    """A token that does not carry `approval:decide` by name decides nothing, so it sees no more for it."""
+    narrowing = actor.narrowing
+    if actor.token_id is None:
+        return narrowing is not None and narrowing.actions is not None
+    return narrowing is None or narrowing.actions is None or Action.APPROVAL_DECIDE not in narrowing.actions
+
+
+def _one(rows: QuerySet[M], pk: UUID) -> M:
+    found = rows.filter(pk=pk).first()
+    if found is None:
+        raise NotFound
+    return found

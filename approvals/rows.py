@@ -1,0 +1,154 @@
+"""How requests and policies are shown, in the API and in what a held write answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any  # JSON
+from uuid import UUID
+
+from accounts.law import shown
+from approvals import eligibility
+from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand
+
+MOST_NAMED = 5
+
+
+def held_row(request: ApprovalRequest, *, is_new: bool) -> dict[str, Any]:
+    """Return what a held write answers: the request, who holds it and who can let it pass."""
+    demands = list(Demand.objects.filter(request=request).select_related("ou").order_by("policy_name", "pk"))
+    approvers = approvers_of(request, demands)
+    policies = sorted({demand.policy_name for demand in demands})
+    return {
+        "approval_request_id": str(request.id),
+        "id": str(request.id),
+        "status": request.status,
+        "policies": policies,
+        "approvers": approvers,
+        "expires_at": _time(request.expires_at),
+        "is_new": is_new,
+        "message": (
+            f"Held by {', '.join(policies)}: nothing was changed. Request submitted (ID: {request.id}). "
+            f"{' or '.join(approvers) or 'Nobody can approve it now; an OrgAdmin'} will see it in the /approvals inbox."
+        ),
+    }
+
+
+def approvers_of(request: ApprovalRequest, demands: Sequence[Demand]) -> list[str]:
+    """Return some people who could decide, by e-mail."""
+    found: list[str] = []
+    for demand in demands:
+        emails = eligibility.people(demand, but=request.askers).order_by("email").values_list("email", flat=True)
+        found.extend(email for email in emails[:MOST_NAMED] if email not in found)
+    return found[:MOST_NAMED]
+
+
+def request_rows(
+    requests: Sequence[ApprovalRequest],
+    demands: dict[UUID, list[Demand]],
+    decisions: dict[UUID, list[Decision]],
+) -> list[dict[str, Any]]:
+    """Return requests as lists show them."""
+    return [request_row(one, demands[one.pk], decisions[one.pk]) for one in requests]
+
+
+def request_row(request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Return one request as lists show it. `action` is the verb and `resource_kind` its noun, as clients expect."""
+    noun, _, verb = request.action.partition(":")
+    return {
+        "id": str(request.id),
+        "status": request.status,
+        "outcome": request.outcome or None,
+        "resource_kind": noun,
+        "action": verb,
+        "full_action": request.action,
+        "target": {"kind": request.target_kind, "id": str(request.target_id), "name": request.target_name},
+        "requester_id": str(request.requester_id),
+        "requester_email": request.requester_ref.partition(":")[2],
+        "requester_ref": request.requester_ref,
+        "policy_name": ", ".join(sorted({demand.policy_name for demand in demands})),
+        "scope_ou_id": str(request.ou_id),
+        "scope_ou_path": shown(request.ou.path),
+        "justification": request.justification,
+        "pending_payload": _payload(request),
+        "command_count": len(request.commands),
+        "demands": [_demand(demand) for demand in demands],
+        "decisions": [_decision(decision) for decision in decisions],
+        "created_at": _time(request.created_at),
+        "expires_at": _time(request.expires_at),
+        "decided_at": _time(request.decided_at),
+        "applied_at": _time(request.applied_at),
+    }
+
+
+def request_detail(
+    request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision], unread: Sequence[str]
+) -> dict[str, Any]:
+    """Return one request with all that is needed to decide it."""
+    return request_row(request, demands, decisions) | {
+        "changes": request.diff,
+        "effects": [effect | {"ou_path": shown(effect["ou_path"])} for effect in request.effects],
+        "commands": request.commands,
+        "cma_calls": request.cma_calls,
+        "approvers": approvers_of(request, demands),
+        "delegated_from_session": request.actor.get("delegated_from_session"),
+        "failure": request.failure,
+        "cannot_read": list(unread),
+    }
+
+
+def policy_row(policy: ApprovalPolicy) -> dict[str, Any]:
+    """Return a policy as the API shows it."""
+    return {
+        "id": str(policy.id),
+        "name": policy.name,
+        "description": policy.description,
+        "scope_ou_id": str(policy.scope_ou_id),
+        "scope_ou_path": shown(policy.scope_path),
+        "action_pattern": policy.action_pattern,
+        "condition": policy.condition,
+        "approver_role_id": _id(policy.approver_role_id),
+        "approver_role": policy.approver_role.name if policy.approver_role else None,
+        "approver_group_id": _id(policy.approver_group_id),
+        "approver_group": policy.approver_group.ref if policy.approver_group else None,
+        "quorum": policy.quorum,
+        "ttl_seconds": policy.ttl_seconds,
+        "justification_required": policy.justification_required,
+        "is_on": policy.is_on,
+        "generation": policy.generation,
+        "created_at": _time(policy.created_at),
+        "updated_at": _time(policy.updated_at),
+    }
+
+
+def _payload(request: ApprovalRequest) -> dict[str, Any]:
+    data = request.commands[0]["data"] if request.commands else {}
+    return {name: data[name] for name in ("name", "display_name") if isinstance(data.get(name), str)}
+
+
+def _demand(demand: Demand) -> dict[str, Any]:
+    return {
+        "policy_id": _id(demand.policy_id),
+        "policy_name": demand.policy_name,
+        "ou_path": shown(demand.ou.path),
+        "approver": demand.approver,
+        "quorum": demand.quorum,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "decider_id": str(decision.decider_id),
+        "decider_ref": decision.decider_ref,
+        "verdict": decision.verdict,
+        "comment": decision.comment,
+        "created_at": _time(decision.created_at),
+    }
+
+
+def _id(value: UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None

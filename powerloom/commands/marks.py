@@ -1,0 +1,54 @@
+"""How the rows that a command loaded stand, so that what was approved can be told from what has changed meanwhile.
+
+A row with a `generation` is marked by it: what engines observe about it does not count. Any other is marked by all it
+holds, but for the columns that the database or a mere use moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any  # subjects are rows of any app
+
+from django.db.models import BinaryField, DateTimeField, Field, Model
+from pydantic import BaseModel
+
+from powerloom.commands.registry import Mark
+from powerloom.kernel.canonical import text_digest
+
+IGNORED = frozenset({"last_used_at", "last_login", "password"})
+
+
+def marks_of(subject: Any) -> list[Mark]:
+    """Return a mark for every row in what a loader found: one, or several in tuples, lists and mappings."""
+    return [_mark(row) for row in _rows(subject)]
+
+
+def _rows(subject: Any) -> Iterator[Model]:
+    if isinstance(subject, Model):
+        yield subject
+    elif isinstance(subject, Mapping):
+        for inner in subject.values():
+            yield from _rows(inner)
+    elif isinstance(subject, list | tuple | set | frozenset):
+        for inner in subject:
+            yield from _rows(inner)
+    elif isinstance(subject, BaseModel):
+        return
+
+
+def _mark(row: Model) -> Mark:
+    generation = getattr(row, "generation", None)
+    value = str(generation) if generation is not None else text_digest(repr(sorted(_values(row))))
+    return Mark(row._meta.label_lower, str(row.pk), value)
+
+
+def _values(row: Model) -> Iterator[tuple[str, str]]:
+    deferred = row.get_deferred_fields()
+    for field in row._meta.concrete_fields:
+        if field.attname not in deferred and not _is_moved_by_use(field):
+            yield field.attname, repr(getattr(row, field.attname))
+
+
+def _is_moved_by_use(field: Field[Any, Any]) -> bool:
+    is_clock = isinstance(field, DateTimeField) and field.auto_now
+    return is_clock or isinstance(field, BinaryField) or field.name in IGNORED
