@@ -11,10 +11,11 @@ GOOD = {"SKILL.md": SKILL_MD, "scripts/lint.py": b"print('ok')\n"}
 
 
 def zipped(files: Mapping[str, bytes], *, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """The same bytes for the same files, whenever it is made."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for path, content in files.items():
-            archive.writestr(path, content)
+            archive.writestr(zipfile.ZipInfo(path), content, compression)
     return buffer.getvalue()
 
 

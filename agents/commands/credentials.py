@@ -42,6 +42,11 @@ class CreateCredential(Command):
     source: CredentialSource = CredentialSource.MINTED
     expires_at: AwareDatetime | None = None
 
+    def minted_values(self) -> list[str]:
+        """A minted bearer is another at every asking; a given token is what was asked."""
+        minted = [self.bearer_hash] if self.source == CredentialSource.MINTED else []
+        return [*super().minted_values(), *minted]
+
 
 def load_create(command: CreateCredential, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)  # locked: two at once make one

@@ -22,7 +22,7 @@ class Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: ClassVar[str]
-    minted: ClassVar[frozenset[str]] = frozenset({"id", "sealed_id"})
+    minted: ClassVar[frozenset[str]] = frozenset({"id", "sealed_id", "discovery_id", "upload_id"})
 
     def minted_values(self) -> list[str]:
         """Return the values that the edge made for this one asking (`minted` names their fields): asking the same again
