@@ -1,9 +1,5 @@
 """Who may call what: every route of the API stands in this table, or the test of the table fails.
 
-    PUBLIC          nobody signs in
-    MEMBER          every member of the organization, with no binding at all
-    "agent:create"  exactly this right, at the thing's place; a right to read hides what it does not cover
-
 The table is proved, not believed: with every right but the named one the call is refused for lack of that one; with all
 of them it goes through.
 """
@@ -31,124 +27,8 @@ from tests.database import undone
 from tests.declared import attach, make_agent, make_skill, make_version
 from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
+from tests.routes import INSTEAD, MEMBER, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
-
-PUBLIC, MEMBER = "public", "member"
-
-TABLE = {
-    "GET /capabilities": PUBLIC,
-    "POST /auth/token": PUBLIC,
-    "GET /auth/login": PUBLIC,
-    "GET /access/check": MEMBER,
-    "GET /access/explain": MEMBER,
-    "GET /me": MEMBER,
-    "POST /me/password": MEMBER,
-    "GET /organizations/me/settings": MEMBER,
-    "GET /ous/tree": MEMBER,
-    "GET /ous": MEMBER,
-    "GET /ous/{ou_id}": MEMBER,
-    "POST /ous": "ou:create",
-    "PATCH /ous/{ou_id}": "ou:update",
-    "DELETE /ous/{ou_id}": "ou:archive",
-    "GET /users": MEMBER,
-    "GET /users/{user_id}": MEMBER,
-    "POST /users": "user:create",
-    "PATCH /users/{user_id}": "user:update",
-    "POST /users/{user_id}/password": "user:set_password",
-    "GET /groups": MEMBER,
-    "GET /groups/{group_id}": MEMBER,
-    "POST /groups": "group:create",
-    "PATCH /groups/{group_id}": "group:update",
-    "DELETE /groups/{group_id}": "group:archive",
-    "POST /groups/{group_id}/users": "group:add_member",
-    "POST /groups/{group_id}/groups": "group:add_member",
-    "DELETE /groups/{group_id}/users/{user_id}": "group:remove_member",
-    "DELETE /groups/{group_id}/groups/{member_group_id}": "group:remove_member",
-    "GET /roles": MEMBER,
-    "GET /roles/{role_id}": MEMBER,
-    "POST /roles": "role:create",
-    "PATCH /roles/{role_id}": "role:update",
-    "DELETE /roles/{role_id}": "role:archive",
-    "GET /role-bindings": "role_binding:read",
-    "GET /role-bindings/{binding_id}": "role_binding:read",
-    "POST /role-bindings": "role_binding:create",
-    "DELETE /role-bindings/{binding_id}": "role_binding:delete",
-    "GET /users/me/personal-access-tokens": MEMBER,
-    "POST /users/me/personal-access-tokens": MEMBER,
-    "DELETE /users/me/personal-access-tokens/{token_id}": MEMBER,
-    "GET /principals/{principal_id}/tokens": "token:read",
-    "POST /principals/{principal_id}/tokens": "token:create",
-    "DELETE /principals/{principal_id}/tokens/{token_id}": "token:revoke",
-    "GET /secrets": "secret:read",
-    "GET /secrets/{secret_id}": "secret:read",
-    "POST /secrets": "secret:create",
-    "DELETE /secrets/{secret_id}": "secret:delete",
-    "POST /secrets/{secret_id}/rotate": "secret:rotate",
-    "GET /agents": "agent:read",
-    "GET /agents/{agent_id}": "agent:read",
-    "GET /agents/{agent_id}/versions": "agent:read",
-    "GET /agents/{agent_id}/versions/{number}": "agent:read",
-    "GET /agents/{agent_id}/versions/{before}/diff/{after}": "agent:read",
-    "GET /agents/{agent_id}/skills": "agent:read",
-    "GET /agents/{agent_id}/mcp-servers": "agent:read",
-    "GET /agents/{agent_id}/sync-status": "agent:read",
-    "POST /agents": "agent:create",
-    "PATCH /agents/{agent_id}": "agent:update",
-    "DELETE /agents/{agent_id}": "agent:archive",
-    "POST /agents/{agent_id}/versions/{number}/restore": "agent:restore",
-    "POST /agents/{agent_id}/skills": "agent:attach_skill",
-    "DELETE /agents/{agent_id}/skills/{skill_id}": "agent:detach_skill",
-    "POST /agents/{agent_id}/mcp-servers": "agent:attach_mcp_server",
-    "DELETE /agents/{agent_id}/mcp-servers/{registration_id}": "agent:detach_mcp_server",
-    "POST /agents/{agent_id}/sync/reset": "agent:reset_sync",
-    "POST /agents/{agent_id}/invoke": "agent:invoke",
-    "GET /skills": "skill:read",
-    "GET /skills/{skill_id}": "skill:read",
-    "GET /skills/{skill_id}/versions": "skill:read",
-    "GET /skills/{skill_id}/grants": "skill:read",
-    "POST /skills": "skill:create",
-    "PATCH /skills/{skill_id}": "skill:update",
-    "DELETE /skills/{skill_id}": "skill:archive",
-    "POST /skills/{skill_id}/versions": "skill:upload",
-    "POST /skills/{skill_id}/grants": "skill:grant",
-    "DELETE /skills/{skill_id}/grants/{grant_id}": "skill:revoke_grant",
-    "POST /skills/{skill_id}/sync/reset": "skill:reset_sync",
-    "GET /mcp-templates": MEMBER,
-    "GET /mcp-deployments": "mcp_deployment:read",
-    "GET /mcp-deployments/{deployment_id}": "mcp_deployment:read",
-    "GET /mcp-deployments/{deployment_id}/calls": "mcp_deployment:read",
-    "POST /mcp-deployments": "mcp_deployment:create",
-    "PATCH /mcp-deployments/{deployment_id}": "mcp_deployment:update",
-    "POST /mcp-deployments/{deployment_id}/retry": "mcp_deployment:retry",
-    "POST /mcp-deployments/{deployment_id}/destroy": "mcp_deployment:destroy",
-    "GET /sessions": "session:read",
-    "GET /agent-sessions": "session:read",
-    "GET /sessions/{session_id}": "session:read",
-    "GET /sessions/{session_id}/events": "session:read",
-    "POST /sessions/{session_id}/tickets": "session:read",
-    "PATCH /sessions/{session_id}": "session:rename",
-    "DELETE /sessions/{session_id}": "session:delete",
-    "POST /sessions/{session_id}/messages": "session:message",
-    "POST /sessions/{session_id}/confirmations": "session:confirm",
-    "POST /sessions/{session_id}/interrupt": "session:interrupt",
-    "POST /sessions/{session_id}/close": "session:close",
-    "GET /approvals": MEMBER,
-    "POST /approvals/bulk-cancel": MEMBER,
-    "GET /approvals/{request_id}": "approval:read",
-    "POST /approvals/{request_id}/approve": "approval:decide",
-    "POST /approvals/{request_id}/reject": "approval:decide",
-    "POST /approvals/{request_id}/cancel": "approval:cancel",
-    "GET /approval-policies": "approval_policy:read",
-    "GET /approval-policies/{policy_id}": "approval_policy:read",
-    "POST /approval-policies": "approval_policy:create",
-    "PATCH /approval-policies/{policy_id}": "approval_policy:update",
-    "DELETE /approval-policies/{policy_id}": "approval_policy:archive",
-    "POST /approval-policies/{policy_id}/switch-off": "approval_policy:switch_off",
-    "GET /audit": "audit:read",
-    "GET /audit/head": "audit:read",
-    "GET /audit/verify": "audit:read",
-    "GET /audit/export": "audit:export",
-}
 
 GUARDED = sorted(route for route, right in TABLE.items() if right not in {PUBLIC, MEMBER})
 SIGNED_IN = sorted(route for route, right in TABLE.items() if right != PUBLIC)
@@ -204,9 +84,6 @@ class Stage:
         for name, value in self.names.items():
             path = path.replace(f"{{{name}}}", value)
         return path
-
-
-QUERIES = {"GET /access/check": "?action=agent:read&ou_id={ou}", "GET /access/explain": "?action=agent:read&ou_id={ou}"}
 
 
 def make_session(world: World, agent: Any) -> AgentSession:
@@ -327,13 +204,6 @@ def stage(world: World) -> Stage:
     return Stage(world, names, bodies, actor)
 
 
-# The spare skill is attached nowhere, so it can be archived; a member revokes a token of its own.
-INSTEAD = {
-    "DELETE /skills/{skill_id}": {"skill_id": "spare_id"},
-    "DELETE /users/me/personal-access-tokens/{token_id}": {"token_id": "own_token_id"},
-}
-
-
 def staged(stage: Stage, route: str) -> Stage:
     """Point the names of a route at the things it is about."""
     changed = {name: stage.names[other] for name, other in INSTEAD.get(route, {}).items()}
@@ -345,17 +215,6 @@ def give(stage: Stage, *, without: str | None) -> None:
     rights = known_actions() - ({without} if without else set())
     role = make_role(stage.world.acme, "Nearly", *sorted(rights))
     bind(stage.actor, role.name, stage.world.root)
-
-
-# An agent that is on no runtime cannot run, nothing has asked for a confirmation, a policy has to name who decides, and
-# only who asked takes a request back.
-REFUSED_ANYWAY = {
-    "POST /agents/{agent_id}/invoke": 409,
-    "POST /sessions/{session_id}/confirmations": 404,
-    "POST /approvals/{request_id}/approve": 403,
-    "POST /approvals/{request_id}/reject": 403,
-    "POST /approvals/{request_id}/cancel": 403,
-}
 
 
 def applied() -> int:

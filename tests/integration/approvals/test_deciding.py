@@ -13,7 +13,7 @@ from powerloom.audit.models import Entry
 from powerloom.audit.queries import payload
 from tests.held import agent_named, ask_for_agent, builtin, decide, held_agent, make_policy
 from tests.refusals import code
-from tests.world import World, api_of, bind, make_group, make_token, make_user
+from tests.world import Api, World, api_of, bind, make_group, make_token, make_user
 
 
 @pytest.fixture
@@ -176,8 +176,6 @@ def test_an_approver_whom_the_requester_made_does_not_count(world: World) -> Non
 
 def test_a_revoked_token_takes_its_held_requests_along(world: World) -> None:
     make_policy(world.alice, world.engineering)
-    from tests.world import Api  # noqa: PLC0415
-
     token = make_token(world.bob)
     answer = Api(token).post(
         "/agents",
@@ -192,8 +190,6 @@ def test_a_revoked_token_takes_its_held_requests_along(world: World) -> None:
 
 
 def test_a_token_decides_only_when_deciding_is_named_in_it(world: World, request_: ApprovalRequest) -> None:
-    from tests.world import Api  # noqa: PLC0415
-
     path = f"/approvals/{request_.pk}/approve"
     assert Api(make_token(world.vera)).post(path, {}).status_code in {403, 404}
     named = make_token(world.vera, actions=["approval:decide", "approval:read", "agent:read"])
