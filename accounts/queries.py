@@ -20,6 +20,7 @@ from accounts.models import (
     OU,
     AccessToken,
     Binding,
+    EgressRule,
     Group,
     Membership,
     Organization,
@@ -184,6 +185,23 @@ def secrets_reaching(ou_id: UUID, names: Iterable[str]) -> dict[str, Secret]:
     # The OUs above one another are prefixes of one path, so a longer path is nearer.
     found = above.select_related("ou").order_by(Length("ou__path"))
     return {secret.name: secret for secret in found}
+
+
+def egress_rules_visible_to(actor: Actor) -> QuerySet[EgressRule]:
+    """Return the live egress rules, to who may read them at the root; they are the whole organization's."""
+    rows = EgressRule.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+    may = rbac.may(actor, Action.EGRESS_RULE_READ, root_of(actor).path).allowed
+    return rows.select_related("organization") if may else rows.none()
+
+
+def egress_rule_for(actor: Actor, rule_id: UUID) -> EgressRule:
+    """Return a live egress rule. Raises `NotFound`."""
+    return _one(egress_rules_visible_to(actor).filter(pk=rule_id))
+
+
+def egress_rule_for_change(actor: Actor, rule_id: UUID) -> EgressRule:
+    """As `egress_rule_for`, locked until the end of the transaction."""
+    return _one(egress_rules_visible_to(actor).filter(pk=rule_id).select_for_update(of=("self",)))
 
 
 def _node(row: OU) -> dict[str, Any]:

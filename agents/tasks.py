@@ -6,15 +6,18 @@ import threading
 
 from celery import shared_task
 
-from agents import deploying, withholding
+from agents import deploying, probing, withholding
 from agents.deployments import TASK as DEPLOY
 
 SCHEDULE = {
     "agents-withhold": ("agents.tasks.follow_access", 2.0),
     "agents-deploy": (DEPLOY, 2.0),
+    "agents-probe": ("agents.tasks.look_at_servers", 10.0),
+    "agents-discoveries": ("agents.tasks.forget_discoveries", 3600.0),
 }
 
 _deploying = threading.BoundedSemaphore(2)  # in one process: a check that hangs must not keep other tasks waiting
+_looking = threading.Lock()
 
 
 @shared_task(ignore_result=True)
@@ -32,3 +35,20 @@ def deploy() -> None:
         deploying.tick()
     finally:
         _deploying.release()
+
+
+@shared_task(ignore_result=True)
+def look_at_servers() -> None:
+    """Look at the MCP servers whose time has come; one look at a time in a process, for servers may be slow."""
+    if not _looking.acquire(blocking=False):
+        return
+    try:
+        probing.look_at_due()
+    finally:
+        _looking.release()
+
+
+@shared_task(ignore_result=True)
+def forget_discoveries() -> None:
+    """What handshakes found and no registration took goes."""
+    probing.sweep_discoveries()

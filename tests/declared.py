@@ -1,16 +1,25 @@
 """Makers of what should exist: agents and skills as their commands leave them, and what the reconciler says of them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.commands.egress import CreateEgressRule
 from accounts.models import OU, User
 from agents import uploads
-from agents.commands import ActivateSkillVersion, AttachSkill, CreateAgent, CreateSkill, UploadSkillVersion
+from agents.commands import (
+    ActivateSkillVersion,
+    AttachSkill,
+    CreateAgent,
+    CreateServer,
+    CreateSkill,
+    UploadSkillVersion,
+)
 from agents.kinds import SyncKind
-from agents.models import Agent, Skill, SkillVersion
+from agents.models import Agent, Discovery, MCPServer, Skill, SkillVersion
 from agents.spec import AttachedSkill
 from powerloom.commands.bus import submit
 from powerloom.commands.registry import Command, Done
@@ -58,6 +67,24 @@ def attach(by: User, agent: Agent, skill: Skill, version: SkillVersion | None = 
     """Attach a skill as this user."""
     reference = AttachedSkill(skill_id=skill.id, skill_version_id=version.id if version else None)
     done(AttachSkill(agent_id=agent.id, skill=reference), by)
+
+
+def register_server(
+    by: User, ou: OU, name: str = "tools", url: str = "http://127.0.0.1:1/mcp", *, tools: Sequence[str] = ()
+) -> MCPServer:
+    """Register a foreign MCP server as this user; with tools as a handshake that found these would leave it."""
+    found = None
+    if tools:
+        listed = [{"name": tool, "description": f"{tool}.", "input_schema": {"type": "object"}} for tool in tools]
+        found = Discovery.objects.create(organization=ou.organization, url=url, protocol_version="", tools=listed).id
+    said = {"name": name, "display_name": name.capitalize(), "url": url, "discovery_id": found}
+    server: MCPServer = done(CreateServer(id=new_id(), ou_id=ou.id, **said), by)
+    return server
+
+
+def make_rule(by: User, pattern: str) -> str:
+    """Make an egress rule as this user and return its id."""
+    return str(done(CreateEgressRule(id=new_id(), pattern=pattern), by).id)
 
 
 def make_live(*ids: UUID, kinds: set[SyncKind] | None = None) -> None:

@@ -56,6 +56,9 @@ TABLE = {
     "POST /secrets": "secret:create",
     "DELETE /secrets/{secret_id}": "secret:delete",
     "POST /secrets/{secret_id}/rotate": "secret:rotate",
+    "GET /egress-rules": "egress_rule:read",
+    "POST /egress-rules": "egress_rule:create",
+    "DELETE /egress-rules/{rule_id}": "egress_rule:delete",
     "GET /agents": "agent:read",
     "GET /agents/{agent_id}": "agent:read",
     "GET /agents/{agent_id}/versions": "agent:read",
@@ -93,6 +96,13 @@ TABLE = {
     "PATCH /mcp-deployments/{deployment_id}": "mcp_deployment:update",
     "POST /mcp-deployments/{deployment_id}/retry": "mcp_deployment:retry",
     "POST /mcp-deployments/{deployment_id}/destroy": "mcp_deployment:destroy",
+    "GET /mcp-servers": "mcp_server:read",
+    "GET /mcp-servers/{server_id}": "mcp_server:read",
+    "POST /mcp-servers": "mcp_server:create",
+    "PATCH /mcp-servers/{server_id}": "mcp_server:update",
+    "DELETE /mcp-servers/{server_id}": "mcp_server:archive",
+    "POST /mcp-servers/{server_id}/probe": "mcp_server:probe",
+    "POST /mcp-servers/{server_id}/pin": "mcp_server:pin",
     "GET /sessions": "session:read",
     "GET /agent-sessions": "session:read",
     "GET /sessions/{session_id}": "session:read",
@@ -122,7 +132,11 @@ TABLE = {
     "GET /audit/export": "audit:export",
 }
 
-QUERIES = {"GET /access/check": "?action=agent:read&ou_id={ou}", "GET /access/explain": "?action=agent:read&ou_id={ou}"}
+QUERIES = {
+    "GET /access/check": "?action=agent:read&ou_id={ou}",
+    "GET /access/explain": "?action=agent:read&ou_id={ou}",
+    "POST /mcp-servers": "?skip_validation=true",
+}
 
 # The spare skill is attached nowhere, so it can be archived; a member revokes a token of its own.
 INSTEAD = {

@@ -2,6 +2,7 @@
 
 from accounts.commands import (
     bindings,
+    egress,
     groups,
     operators,
     organizations,
@@ -15,6 +16,7 @@ from accounts.commands import (
 
 __all__ = [
     "bindings",
+    "egress",
     "groups",
     "operators",
     "organizations",

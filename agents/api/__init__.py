@@ -1,9 +1,9 @@
-"""REST routes of agents and skills, by noun."""
+"""REST routes of agents, skills and MCP servers, by noun."""
 
 from ninja import Router
 
-from agents.api import agents, attachments, deployments, grants, server_attachments, skills, sync, versions
+from agents.api import agents, attachments, deployments, grants, server_attachments, servers, skills, sync, versions
 
 router = Router()
-for part in (agents, versions, attachments, server_attachments, skills, grants, sync, deployments):
+for part in (agents, versions, attachments, server_attachments, skills, grants, servers, sync, deployments):
     router.add_router("", part.router)

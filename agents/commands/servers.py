@@ -29,6 +29,7 @@ def _well_formed(url: str) -> str:
 
 
 Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://"), AfterValidator(_well_formed)]
+MOST_PINS = 2 * MAX_MCP_TOOLS  # a whole list, and as many that are gone
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
@@ -102,7 +103,7 @@ class PinTools(Command):
 
     action: ClassVar[str] = Action.MCP_SERVER_PIN
     server_id: UUID
-    tools: Annotated[dict[McpToolName, Sha256], Field(min_length=1, max_length=2 * MAX_MCP_TOOLS)]
+    tools: Annotated[dict[McpToolName, Sha256], Field(min_length=1, max_length=MOST_PINS)]
 
 
 class ArchiveServer(Command):

@@ -57,6 +57,14 @@ def claim(key: Key, actor: Actor) -> Earlier | None:
     return None if is_new else _earlier(record, key)
 
 
+def is_known(key: Key | None, actor: Actor) -> bool:
+    """Tell whether the key was used before, for an edge that would rather not do costly work twice. The bus decides."""
+    if key is None:
+        return False
+    mine = {"actor_id": actor.id, "token_id": actor.token_id, "route": key.route, "key": key.value}
+    return IdempotencyRecord.objects.filter(**mine, created_at__gte=timezone.now() - LIFETIME).exists()
+
+
 def settle(key: Key, actor: Actor, set_id: UUID, refs: list[tuple[str, UUID]]) -> None:
     """Record under the claimed key what was done; same transaction."""
     IdempotencyRecord.objects.filter(actor_id=actor.id, token_id=actor.token_id, route=key.route, key=key.value).update(

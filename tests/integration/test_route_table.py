@@ -24,7 +24,7 @@ from sessions.models import AgentSession
 from tests.archives import GOOD, zipped
 from tests.connected import attach_server, make_server
 from tests.database import undone
-from tests.declared import attach, make_agent, make_skill, make_version
+from tests.declared import attach, make_agent, make_rule, make_skill, make_version, register_server
 from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
 from tests.routes import INSTEAD, MEMBER, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
@@ -155,6 +155,8 @@ def stage(world: World) -> Stage:
         "registration_id": str(server.id),
         "policy_id": str(policy.id),
         "request_id": str(held.id),
+        "rule_id": make_rule(alice, "tools.acme.internal"),
+        "server_id": str(register_server(alice, world.engineering, tools=["search"]).id),
         "session_id": str(make_session(world, agent).id),
     }
     new = {"name": "new", "display_name": "New"}
@@ -184,6 +186,9 @@ def stage(world: World) -> Stage:
         "POST /agents/{agent_id}/skills": {"skill_id": str(skill.id), "skill_version_id": str(version.id)},
         "POST /agents/{agent_id}/mcp-servers": {"mcp_server_registration_id": str(server.id)},
         "POST /agents/{agent_id}/invoke": {"prompt": "hello"},
+        "POST /egress-rules": {"pattern": "*.acme.internal"},
+        "POST /mcp-servers": {**new, **here, "url": "https://tools.acme.example/mcp"},
+        "PATCH /mcp-servers/{server_id}": {"description": "Another."},
         "POST /skills": {**new, **here},
         "PATCH /skills/{skill_id}": {"description": "Another."},
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
