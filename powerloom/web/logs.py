@@ -57,6 +57,13 @@ def configuration(level: str) -> dict[str, object]:
         "formatters": {"json": {"()": "powerloom.web.logs.JsonFormatter"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
+        # What a foreign MCP server says is told, in few words, where it was asked for; the SDK would write it whole.
         # A refused request is an answer, not an event of ours; it is in the audit trail if it was a refusal of rights.
-        "loggers": {**ours, "django.request": {"level": "ERROR"}, "django": {"handlers": [], "propagate": True}},
+        "loggers": {
+            **ours,
+            "mcp.client": {"level": "CRITICAL"},
+            "client": {"level": "CRITICAL"},  # the SDK's sessions
+            "django.request": {"level": "ERROR"},
+            "django": {"handlers": [], "propagate": True},
+        },
     }

@@ -71,3 +71,9 @@ def test_refused_requests_are_not_events_of_ours() -> None:
     assert isinstance(loggers, dict)
     assert loggers["django.request"] == {"level": "ERROR"}
     assert loggers["powerloom"] == {"level": "INFO"}
+
+
+def test_what_foreign_servers_say_is_not_written_at_length() -> None:
+    loggers = configuration("DEBUG")["loggers"]
+    assert isinstance(loggers, dict)
+    assert loggers["mcp.client"] == loggers["client"] == {"level": "CRITICAL"}
