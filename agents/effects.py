@@ -6,14 +6,16 @@ the secrets of a deployment, which the fleet reads at each call) is asked here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any  # JSON
 from uuid import UUID
 
 from django.db.models import Q
 
+from accounts.law import shown
 from agents.kinds import SyncKind
 from agents.models import Agent
+from agents.queries import latest_versions
 from powerloom.commands.registry import Case
 from powerloom.kernel.refs import Target
 
@@ -28,3 +30,20 @@ def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Targ
     organization_id = cases[0].actor.organization_id
     agents = Agent.objects.filter(Q(organization_id=organization_id), pk__in=pushed, archived_at__isnull=True)
     return [agent.target() for agent in agents.select_related("ou").order_by("pk")]
+
+
+def states(targets: Iterable[Target]) -> dict[UUID, dict[str, Any]]:
+    """Return what the agents among these are now, attachments included, by id; two queries."""
+    ids = [target.id for target in targets if target.kind == "agent"]
+    agents = list(Agent.objects.filter(pk__in=ids).select_related("ou", "owner_principal")) if ids else []
+    versions = latest_versions(agents)
+    return {agent.pk: _state(agent) | versions[agent.pk].spec for agent in agents if agent.pk in versions}
+
+
+def _state(agent: Agent) -> dict[str, Any]:
+    return {
+        "name": agent.name,
+        "ou_path": shown(agent.ou.path),
+        "agent_kind": str(agent.agent_kind),
+        "owner": agent.owner_principal.ref,
+    }

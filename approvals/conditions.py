@@ -1,8 +1,8 @@
 """Conditions of policies: CEL over the command and the state it leads to, by Google's own evaluator.
 
     command      what was asked, as JSON
-    resource     the state it leads to: the fields it changes, as they would be
-    before       the same fields as they are now
+    resource     the state it leads to: an agent whole, of other things the fields that change
+    before       the fields that change, as they are now
     target       {"kind", "id", "name", "ou_path"}
     actor        {"kind", "ref"}
     action       "agent:create"

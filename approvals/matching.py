@@ -7,12 +7,14 @@ changes policies itself is matched against what they were before it ran.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # facts are JSON
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
+from django.utils.module_loading import import_string
 
 from accounts.models import Membership
 from approvals import conditions, patterns
@@ -53,9 +55,10 @@ class Policies:
         """Return who holds what, in a stable order; every policy once for each OU in which it applies."""
         found: dict[tuple[UUID, str], Match] = {}
         candidates = self._before if self._before is not None else self._candidates(effects)
+        states = resulting(effects) if any(policy.condition for policy in candidates) else {}
         for policy in candidates:
             for effect in effects:
-                match = self._match(policy, effect)
+                match = self._match(policy, effect, states)
                 if match:
                     found.setdefault((policy.id, effect.target.ou_path), match)
         return list(found.values())
@@ -68,14 +71,14 @@ class Policies:
         rows = self._live.filter(action_pattern__in=patterned, scope_path__in=scopes)
         return list(rows.order_by("name", "pk"))
 
-    def _match(self, policy: ApprovalPolicy, effect: Effect) -> Match | None:
+    def _match(self, policy: ApprovalPolicy, effect: Effect, states: Mapping[UUID, Any]) -> Match | None:
         if self._is_guarded(policy, effect):
             return Match(policy, effect)
         if policy.action_pattern not in patterns.covering(effect.action):
             return None
         if not effect.target.ou_path.startswith(policy.scope_path):
             return None
-        holds, doubt = conditions.matches(policy.condition, facts(effect))
+        holds, doubt = conditions.matches(policy.condition, facts(effect, states))
         return Match(policy, effect, doubt) if holds else None
 
     def _is_guarded(self, policy: ApprovalPolicy, effect: Effect) -> bool:
@@ -89,14 +92,20 @@ class Policies:
         return False
 
 
-def facts(effect: Effect) -> dict[str, Any]:
-    """Return what a condition may look at."""
+def resulting(effects: Iterable[Effect]) -> dict[UUID, Any]:
+    """Return the state that the set leads to, whole, by id of the thing; where nobody knows it whole, it is absent."""
+    states: Callable[..., dict[UUID, Any]] = import_string(settings.RESULTING)
+    return states([effect.target for effect in effects])
+
+
+def facts(effect: Effect, states: Mapping[UUID, Any]) -> dict[str, Any]:
+    """Return what a condition may look at: of a thing that is not known whole, the fields that change."""
     case, target = effect.case, effect.target
     change = case.change
     found = {
         "action": effect.action,
         "command": case.command.model_dump(mode="json"),
-        "resource": dict((change.after if change else None) or {}),
+        "resource": dict(states.get(target.id) or (change.after if change else None) or {}),
         "before": dict((change.before if change else None) or {}),
         "target": {
             "kind": target.kind,

@@ -120,6 +120,7 @@ TABLE = {
     "POST /approvals/{request_id}/approve": "approval:decide",
     "POST /approvals/{request_id}/reject": "approval:decide",
     "POST /approvals/{request_id}/cancel": "approval:cancel",
+    "POST /approval-policies/try": MEMBER,
     "GET /approval-policies": "approval_policy:read",
     "GET /approval-policies/{policy_id}": "approval_policy:read",
     "POST /approval-policies": "approval_policy:create",

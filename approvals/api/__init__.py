@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from approvals.api import policies, requests
+from approvals.api import policies, requests, trials
 
 router = Router()
-for part in (policies, requests):
+for part in (trials, policies, requests):
     router.add_router("", part.router)

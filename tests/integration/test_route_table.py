@@ -194,6 +194,7 @@ def stage(world: World) -> Stage:
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
         "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
+        "POST /approval-policies/try": {"policy": {"scope_ou_id": str(empty.id), "action_pattern": "agent:*"}},
         "POST /approval-policies": {
             "name": "another",
             "scope_ou_id": str(empty.id),

@@ -58,6 +58,16 @@ def test_a_condition_looks_at_the_command_and_what_comes_of_it(world: World, con
     assert ask_for_agent(world.bob, world.engineering).status_code == status
 
 
+def test_a_condition_sees_the_whole_agent_that_a_change_leads_to(world: World) -> None:
+    agent = make_agent(world.bob, world.engineering, "opus", model="claude-opus-4-1")
+    make_agent(world.bob, world.engineering, "sonnet")
+    make_policy(world.alice, world.engineering, "agent:update", condition='resource.model.startsWith("claude-opus")')
+    api = api_of(world.bob)
+    assert api.patch(f"/agents/{agent.id}", {"description": "new"}).status_code == 202
+    other = Agent.objects.get(name="sonnet")
+    assert api.patch(f"/agents/{other.id}", {"description": "new"}).status_code == 200
+
+
 def test_a_dry_run_says_who_would_hold_it_and_opens_nothing(world: World) -> None:
     make_policy(world.alice, world.engineering)
     body = {"name": "x", "ou_id": str(world.engineering.id), "display_name": "X", "model": "m", "system_prompt": "p"}

@@ -1,0 +1,161 @@
+"""Policies themselves: what is refused, how they guard themselves, and trying one before it holds anything."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agents.commands import CreateAgent
+from approvals import replay
+from approvals.commands import ArchivePolicy
+from approvals.models import ApprovalPolicy, ApprovalRequest
+from powerloom.audit.models import Entry
+from powerloom.commands.bus import submit_all
+from powerloom.commands.registry import Held
+from powerloom.kernel.ids import new_id
+from tests.declared import make_agent
+from tests.held import builtin, decide, held_agent, make_policy
+from tests.refusals import code
+from tests.world import World, actor_of, api_of, bind, make_group, make_role
+
+
+def body(world: World, **changes: Any) -> dict[str, Any]:
+    fields = {
+        "name": "gate",
+        "scope_ou_id": str(world.engineering.id),
+        "action_pattern": "agent:create",
+        "approver_role_id": str(builtin("Approver")),
+    }
+    return {name: value for name, value in (fields | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"action_pattern": "agents:*"}, "action_pattern"),
+        ({"action_pattern": "agent:c*"}, "action_pattern"),
+        ({"condition": "resource."}, "condition"),
+        ({"condition": "resource.a.all(x, resource.a.all(y, x == y))"}, "condition"),
+        ({"quorum": 0}, "quorum"),
+        ({"quorum": 3}, "quorum"),
+        ({"ttl_seconds": 1}, "ttl_seconds"),
+        ({"name": "Not a name"}, "name"),
+        ({"approver_role_id": None}, None),
+        ({"approvers": []}, "approvers"),
+    ],
+)
+def test_what_cannot_be_a_policy_is_refused_naming_the_field(
+    world: World, changes: dict[str, Any], field: str | None
+) -> None:
+    answer = api_of(world.alice).post("/approval-policies", body(world, **changes))
+    assert (answer.status_code, code(answer)) == (422, "invalid")
+    if field:
+        assert field in (answer.json()["error"]["detail"]["field"] or "")
+    assert not ApprovalPolicy.objects.exists()
+
+
+def test_a_policy_that_nobody_could_satisfy_is_refused(world: World) -> None:
+    group = make_group(world.engineering, "empty")
+    answer = api_of(world.alice).post(
+        "/approval-policies", body(world, approver_role_id=None, approver_group_id=str(group.id))
+    )
+    assert answer.status_code == 422
+    assert "Nobody could approve" in answer.json()["error"]["message"]
+
+
+def test_a_policy_is_managed_from_above_its_scope(world: World) -> None:
+    below = api_of(world.bob).post("/approval-policies", body(world, scope_ou_id=str(world.platform.id)))
+    own = api_of(world.bob).post("/approval-policies", body(world, name="own"))
+    assert (below.status_code, own.status_code) == (201, 403)
+    assert own.json()["error"]["detail"]["permission"] == "approval_policy:manage"
+
+
+def test_a_name_is_taken_once(world: World) -> None:
+    make_policy(world.alice, world.engineering)
+    answer = api_of(world.alice).post("/approval-policies", body(world))
+    assert (answer.status_code, code(answer)) == (409, "name_taken")
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_changing_a_policy_is_held_by_the_policy_as_it_was(world: World, method: str) -> None:
+    policy = make_policy(world.alice, world.engineering, "skill:create")
+    path = f"/approval-policies/{policy.id}"
+    answer = getattr(api_of(world.alice), method)(path, {"is_on": False} if method == "patch" else None)
+    assert (answer.status_code, answer.json()["policies"]) == (202, ["gate"])
+    policy.refresh_from_db()
+    assert (policy.is_on, policy.archived_at) == (True, None)
+
+
+def test_a_set_that_ends_the_policy_first_is_held_all_the_same(world: World) -> None:
+
+    policy = make_policy(world.alice, world.engineering)
+    said = {"display_name": "X", "model": "claude-sonnet-4-6", "system_prompt": "x"}
+    create = CreateAgent(id=new_id(), name="x", ou_id=world.engineering.id, **said)
+    outcome = submit_all([ArchivePolicy(policy_id=policy.id), create], actor=actor_of(world.alice))
+    assert isinstance(outcome, Held)
+
+
+def test_who_decides_for_a_policy_is_guarded_by_it(world: World) -> None:
+    inner = make_group(world.engineering, "inner", world.eve)
+    leads = make_group(world.engineering, "leads", inner, world.vera)
+    make_policy(world.alice, world.engineering, approver_group_id=leads.id)
+    api = api_of(world.alice)
+    assert api.post(f"/groups/{inner.id}/users", {"user_id": str(world.bob.id)}).status_code == 202
+    assert api.delete(f"/groups/{leads.id}").status_code == 202
+    assert api.patch(f"/groups/{leads.id}", {"display_name": "Leads"}).status_code == 200
+    judges = make_role(world.acme, "Judges", "approval:decide")
+    bind(world.vera, "Judges", world.root)
+    make_policy(world.alice, world.sales, name="judged", approver_role_id=judges.id)
+    assert api.patch(f"/roles/{judges.id}", {"actions": ["agent:read"]}).status_code == 202
+
+
+def test_an_admin_switches_a_policy_off_at_once_with_a_reason(world: World) -> None:
+    policy = make_policy(world.alice, world.engineering)
+    path = f"/approval-policies/{policy.id}/switch-off"
+    assert api_of(world.bob).post(path, {"reason": "mine"}).status_code == 403
+    assert api_of(world.alice).post(path, {}).status_code == 422
+    assert api_of(world.alice).post(path, {"reason": "It blocks the release."}).json()["is_on"] is False
+    entry = Entry.objects.get(action="approval_policy:switch_off", decision="allowed")
+    assert "It blocks the release." in entry.body
+
+
+def test_a_change_of_a_policy_goes_through_once_it_is_approved(world: World) -> None:
+    policy = make_policy(world.alice, world.engineering)
+    asked = api_of(world.alice).patch(f"/approval-policies/{policy.id}", {"quorum": 1, "description": "new"})
+    decide(world.vera, ApprovalRequest.objects.get(pk=asked.json()["id"]))
+    replay.run()
+    policy.refresh_from_db()
+    assert (policy.description, policy.generation) == ("new", 2)
+
+
+def test_trying_a_policy_tells_what_it_would_have_held(world: World) -> None:
+    make_agent(world.bob, world.engineering, "one")
+    make_agent(world.bob, world.platform, "two")
+    guard = {"scope_ou_id": str(world.engineering.id), "action_pattern": "agent:*"}
+    sample = {"action": "agent:create", "resource": {"model": "claude-opus-4-1"}}
+    asked = {"policy": guard | {"condition": 'resource.name == "two"'}, "sample": sample}
+    said = api_of(world.alice).post("/approval-policies/try", asked).json()
+    assert said["sample"]["holds"] is True  # the sample has no name, so the condition cannot be decided
+    assert [row["target"]["name"] for row in said["past"]["held"]] == ["two"]
+    assert said["past"]["looked_at"] == 2
+    blind = api_of(world.eve).post("/approval-policies/try", asked).json()
+    assert blind["past"]["held"] == []
+    assert not ApprovalPolicy.objects.exists()
+
+
+def test_trying_needs_a_policy(world: World) -> None:
+    assert api_of(world.alice).post("/approval-policies/try", {}).status_code == 422
+
+
+def test_a_list_of_requests_costs_the_same_number_of_queries_whatever_its_length(world: World) -> None:
+
+    make_policy(world.alice, world.engineering)
+    counts = []
+    for number in (1, 4):
+        for index in range(number):
+            held_agent(world.bob, world.engineering, f"agent-{number}-{index}")
+        with CaptureQueriesContext(connection) as queries:
+            assert api_of(world.vera).get("/approvals").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
