@@ -6,8 +6,9 @@ from typing import Any  # config and policy types differ by kind
 
 from agents.backends.base import Backend
 from agents.backends.echo import EchoBackend
+from agents.backends.files import FilesBackend
 
 
 def backends() -> dict[str, Backend[Any, Any]]:
     """Return a new backend for every available kind; whoever asks closes them."""
-    return {"echo": EchoBackend()}
+    return {"echo": EchoBackend(), "files": FilesBackend()}

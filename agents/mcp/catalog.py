@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args  # Any: config and policy types differ by template
 
 from agents.mcp.echo import EchoTemplate
+from agents.mcp.files import FilesTemplate
 from agents.mcp.template import Template
 
 Kind = Literal[
@@ -26,7 +27,7 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-TEMPLATES: dict[str, Template[Any, Any]] = {template.kind: template for template in (EchoTemplate(),)}
+TEMPLATES: dict[str, Template[Any, Any]] = {template.kind: template for template in (EchoTemplate(), FilesTemplate())}
 
 
 def template_of(kind: str) -> Template[Any, Any]:
