@@ -104,6 +104,7 @@ CLIENT_EXCEPTIONS = {
     "powerloom/cma": "the runtime: the SDK's own transport, an address of the operator",
     "powerloom/run": "the processes of this machine, on loopback",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
+    "agents/backends/slack_api.py": "the Slack Web API, an address of the operator",
 }
 
 
