@@ -58,7 +58,8 @@ class Page:
     path: str
     tone: str
     summary: str
-    text: str
+    text: list[SafeString]
+    table: list[list[SafeString]]
     is_public: bool
     parameters: list[Row]
     body_kind: str
@@ -103,6 +104,18 @@ def worded(text: str) -> SafeString:
     )
 
 
+def paragraphs(operation: Schema) -> list[str]:
+    """Return the paragraphs of a route's description."""
+    text: str = operation.get("description", "")
+    return [part for part in text.split("\n\n") if part]
+
+
+def cells(table: str) -> list[list[SafeString]]:
+    """Return the rows of a Markdown table, the heading first, without the line below it."""
+    lines = [line for line in table.splitlines() if set(line) - set("|-: ")]
+    return [[worded(cell.strip()) for cell in line.strip("|").split("|")] for line in lines]
+
+
 class Reader:
     """Turns schema into rows that people read; follows references within the document."""
 
@@ -119,7 +132,8 @@ class Reader:
             path=path,
             tone=TONES.get(method.upper(), "off"),
             summary=operation["summary"],
-            text=worded(operation.get("description", "")),
+            text=[worded(paragraph) for paragraph in paragraphs(operation) if not paragraph.startswith("|")],
+            table=[row for paragraph in paragraphs(operation) if paragraph.startswith("|") for row in cells(paragraph)],
             is_public="security" not in operation,
             parameters=[self._parameter(parameter) for parameter in operation["parameters"]],
             body_kind=body_kind,

@@ -167,8 +167,15 @@ def _describe(operation: dict[str, Any]) -> None:
     made_up = operation["summary"].lower().replace(" ", "_")
     if first and operation["operationId"].endswith(f"_{made_up}"):
         operation["summary"], first = " ".join(first.split()).removesuffix("."), ""
-    if text := " ".join(f"{first} {rest}".split()):
+    if text := "\n\n".join(filter(None, map(_unwrapped, [first, *rest.split("\n\n")]))):
         operation["description"] = text
+
+
+def _unwrapped(paragraph: str) -> str:
+    """Take the line breaks out of prose; the lines of a table are what it is made of."""
+    if paragraph.lstrip().startswith("|"):
+        return "\n".join(line.strip() for line in paragraph.strip().splitlines())
+    return " ".join(paragraph.split())
 
 
 def _errors(operation: dict[str, Any]) -> list[int]:

@@ -11,6 +11,8 @@ import pytest
 from powerloom.run import devorg
 from tests.product import Product, product
 
+pytestmark = pytest.mark.sqlite_only
+
 HOST = "api.powerloom.org"
 
 CREATE = """curl -X POST http://api.powerloom.org/agents \\

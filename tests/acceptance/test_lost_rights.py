@@ -10,6 +10,8 @@ from tests.archives import GOOD, zipped
 from tests.served import Served, served
 from tests.waiting import until
 
+pytestmark = pytest.mark.sqlite_only
+
 SECONDS = 15  # a look every 2 s, then one push or one interrupt; a busy machine is slower
 OWNED = "linter"
 

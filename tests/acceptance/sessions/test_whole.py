@@ -5,12 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tests.product import product
 from tests.served import Served, served
 from tests.waiting import until
+
+pytestmark = pytest.mark.sqlite_only
 
 
 def frames(url: str) -> list[dict[str, Any]]:
