@@ -12,7 +12,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,10 +79,11 @@ class RelayThread:
 class Running:
     """A world with a runtime, and one agent that is live on it."""
 
-    def __init__(self, world: World, runtime: LocalRuntime, agent: Agent) -> None:
+    def __init__(self, world: World, runtime: LocalRuntime, agent: Agent, remote_id: str) -> None:
         self.world = world
         self.runtime = runtime
         self.agent = agent
+        self.remote_id = remote_id
 
     def invoke(self, prompt: str, **fields: Any) -> AgentSession:
         """Start a session as Alice."""
@@ -123,11 +123,11 @@ class Running:
         return found
 
     def sessions_on_runtime(self) -> list[dict[str, Any]]:
-        """Every session that the runtime has, archived ones too."""
+        """Every session of the agent that the runtime has, archived ones too."""
 
         async def listed() -> list[dict[str, Any]]:
             async with CMA(base_url=self.runtime.url, api_key=self.runtime.key) as cma:
-                return (await cma.sessions.list(include_archived=True)).data
+                return (await cma.sessions.list(agent_id=self.remote_id, include_archived=True)).data
 
         return async_to_sync(listed)()
 
@@ -151,29 +151,32 @@ class Running:
                     return found
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[LocalRuntime]:
-    """A runtime that answers as fast as it can."""
-    with local_runtime(tmp_path / "runtime", "--pace", "0") as started:
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+    """A runtime that answers as fast as it can, one for the tests of a file."""
+    with local_runtime(tmp_path_factory.mktemp("runtime"), "--pace", "0") as started:
         yield started
 
 
 @pytest.fixture
 def running(committed_world: World, runtime: LocalRuntime, settings: Any) -> Iterator[Running]:
-    """The world, with an agent that is live on a runtime of this test's own."""
+    """The world, with an agent that is live on a runtime; what other tests left there is none of its business."""
     settings.CMA_URL, settings.CMA_KEY = runtime.url, runtime.key
     agent = make_agent(committed_world.alice, committed_world.engineering)
-    put_on_runtime(agent, runtime)
-    yield Running(committed_world, runtime, agent)
+    remote_id = put_on_runtime(agent, runtime)
+    yield Running(committed_world, runtime, agent, remote_id)
     ThreadSafeInMemoryChannelLayer.owner = None
+    if runtime.process.poll() is not None:
+        runtime.start()
+    runtime.faults.clear()
 
 
-def put_on_runtime(agent: Agent, runtime: LocalRuntime) -> None:
-    """Do what the reconciler does: make environment and agent there, and say that they are."""
+def put_on_runtime(agent: Agent, runtime: LocalRuntime) -> str:
+    """Do what the reconciler does: make environment and agent there, and say that they are. Returns the agent's id."""
 
     async def make() -> tuple[str, str]:
         async with CMA(base_url=runtime.url, api_key=runtime.key) as cma:
-            environment = await cma.environments.create({"name": "shared", "config": {"type": "cloud"}})
+            environment = await cma.environments.create({"name": f"shared-{agent.id}", "config": {"type": "cloud"}})
             tools = [{"type": "agent_toolset_20260401"}]
             made = await cma.agents.create({"name": agent.name, "model": "claude-sonnet-4-6", "tools": tools})
             return environment["id"], made["id"]
@@ -182,3 +185,4 @@ def put_on_runtime(agent: Agent, runtime: LocalRuntime) -> None:
     make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
     SyncState.objects.filter(kind=SyncKind.ENVIRONMENT).update(remote_id=environment_id)
     SyncState.objects.filter(object_id=agent.id).update(remote_id=agent_id, remote_version="1")
+    return agent_id

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from powerloom.run import devorg
 from powerloom.run.story import Story, StoryFailed
+from sessions.models import AgentSession, Relay
 from tests.database import Committed
 from tests.local_runtime import local_runtime
 from tests.product import ROOT, environment_for
@@ -90,8 +91,18 @@ def start_all(processes: Processes, url: str) -> None:
     processes.start("worker", "manage.py", "worker")
     processes.start("beat", "manage.py", "beat")
     processes.start("relay-1", "manage.py", "relay")
-    processes.start("relay-2", "manage.py", "relay")
     until(lambda: is_ready(url), within=60, what=f"the web process:\n{processes.output()}")
+    until(Relay.objects.exists, within=60, what=f"the first relay:\n{processes.output()}")
+    processes.start("relay-2", "manage.py", "relay")
+    until(lambda: Relay.objects.count() == 2, within=60, what=f"the second relay:\n{processes.output()}")
+
+
+def relay_of(session_id: str) -> str:
+    """Return the name of the process that follows a session: the first to start has the lowest epoch."""
+    relays = list(Relay.objects.order_by("epoch").values_list("id", flat=True))
+    followed_by = AgentSession.objects.get(pk=session_id).relay_id
+    assert followed_by is not None
+    return f"relay-{1 + relays.index(followed_by)}"
 
 
 def tell(processes: Processes, url: str) -> Story:
@@ -113,26 +124,19 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def test_the_main_job_runs_on_separate_processes_which_stop_within_six_seconds(parts: tuple[Processes, str]) -> None:
-    processes, url = parts
-    start_all(processes, url)
-    tell(processes, url)
-    assert "chain intact" in (processes.logs / "story.log").read_text()
-    assert set(processes.stop().values()) == {0}, processes.output()
-
-
-def test_a_session_survives_the_death_of_the_worker_and_of_a_relay(parts: tuple[Processes, str]) -> None:
+def test_the_main_job_runs_on_separate_processes_and_outlives_any_of_them(parts: tuple[Processes, str]) -> None:
     processes, url = parts
     start_all(processes, url)
     story = tell(processes, url)
+    assert "chain intact" in (processes.logs / "story.log").read_text()
     with httpx.Client(base_url=f"{url}/api", headers=story.headers, trust_env=False, timeout=30) as api:
         agent = next(row for row in api.get("/agents").json() if row["name"] == devorg.AGENT["name"])
         body = {"prompt": "[events=60 rate=10] count", "mode": "fire_and_forget"}
         invoked = api.post(f"/agents/{agent['id']}/invoke", json=body).json()
         path = f"/sessions/{invoked['session_id']}"
-        until(lambda: api.get(path).json()["event_count"] > 5, within=20, what="the first events")
+        until(lambda: api.get(path).json()["event_count"] > 5, what="the first events")
         processes.kill("worker")
-        processes.kill("relay-1")
+        processes.kill(relay_of(invoked["session_id"]))
         until(
             lambda: api.get(path).json()["status"] == "idle_end_turn",
             within=90,
@@ -141,3 +145,4 @@ def test_a_session_survives_the_death_of_the_worker_and_of_a_relay(parts: tuple[
         events = api.get(f"{path}/events", params={"limit": 500}).json()
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert sum(event["event_type"] == "agent.message" for event in events) >= 60
+    assert set(processes.stop().values()) == {0}, processes.output()

@@ -31,6 +31,7 @@ from powerloom.commands.registry import Command
 from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
+from tests.conftest import fewer
 from tests.database import undone
 from tests.world import actor_of, bind, make_group, make_ou, make_role, make_user, make_world
 
@@ -246,5 +247,5 @@ class Escalation(RuleBasedStateMachine):
 @pytest.mark.usefixtures("db")
 def test_the_union_of_rights_never_grows() -> None:
     run_state_machine_as_test(
-        Escalation, settings=settings(max_examples=25, stateful_step_count=25, deadline=None, print_blob=True)
+        Escalation, settings=settings(max_examples=fewer(25), stateful_step_count=25, deadline=None, print_blob=True)
     )

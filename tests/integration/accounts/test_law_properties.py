@@ -18,6 +18,7 @@ from accounts.roles import builtin_actions
 from powerloom.commands.registry import Case, Change, Command, Handler, Subject
 from powerloom.kernel.errors import Denied
 from powerloom.kernel.refs import Actor, Narrowing, Target
+from tests.conftest import fewer
 from tests.database import undone
 from tests.world import actor_of, bind, make_group, make_organization, make_ou, make_role, make_user, root_of
 
@@ -194,7 +195,7 @@ def explained(actor: Actor, ou: OU) -> dict[str, Any]:
 
 
 @given(plan=plans)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -> None:
     with undone():
         made = Made(plan)
@@ -214,7 +215,7 @@ def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -
 
 
 @given(plan=plans)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_explanation_has_one_deciding_fact_and_a_remedy_for_every_no(db: None, plan: Plan) -> None:
     with undone():
         made = Made(plan)

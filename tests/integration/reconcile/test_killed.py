@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from django.utils import timezone
+
+from accounts.models import Organization
 from powerloom.reconcile import claims, engine
 from powerloom.reconcile.models import SyncState
+from powerloom.reconcile.prepare import prepare
 from tests.converging import Runtime, add_version, change_agent, make_agents, make_skill, state
 from tests.database import Committed
 from tests.integration.reconcile.conftest import MovedClock
@@ -40,6 +44,13 @@ def kill_between_push_and_record(cma: Runtime, database: Committed) -> None:
         worker.kill()
 
 
+def stop_between_push_and_record() -> None:
+    """Leave the work where a killed worker leaves it: carried out there, and not written down here."""
+    work = claims.claim(timezone.now())
+    assert work is not None
+    assert engine.push_all(prepare(work.claims)).results
+
+
 def test_an_agent_it_made_is_found_again(cma: Runtime, committed_db: Committed, clock: MovedClock) -> None:
     acme = make_organization("acme")
     make_agents(acme)
@@ -56,19 +67,19 @@ def test_an_agent_it_made_is_found_again(cma: Runtime, committed_db: Committed, 
     assert not SyncState.objects.filter(is_due=True).exists()
 
 
-def test_a_restart_of_the_only_process_does_not_wait_for_its_own_leases(cma: Runtime, committed_db: Committed) -> None:
-    [agent] = make_agents(make_organization("acme"))
-    kill_between_push_and_record(cma, committed_db)
+def test_a_restart_of_the_only_process_does_not_wait_for_its_own_leases(cma: Runtime, acme: Organization) -> None:
+    [agent] = make_agents(acme)
+    stop_between_push_and_record()
     assert claims.release_all() > 0
     engine.tick()
     assert state("agent", agent.id).remote_id == cma.agents()[0]["id"]
 
 
-def test_an_update_it_sent_is_read_back(cma: Runtime, committed_db: Committed, clock: MovedClock) -> None:
-    [agent] = make_agents(make_organization("acme"))
+def test_an_update_it_sent_is_read_back(cma: Runtime, acme: Organization, clock: MovedClock) -> None:
+    [agent] = make_agents(acme)
     engine.tick()
     change_agent(agent, system_prompt="New")
-    kill_between_push_and_record(cma, committed_db)
+    stop_between_push_and_record()
     for _ in range(3):
         clock.move(121)
         engine.tick(clock=clock)
@@ -76,9 +87,9 @@ def test_an_update_it_sent_is_read_back(cma: Runtime, committed_db: Committed, c
     assert state("agent", agent.id).remote_version == "2"
 
 
-def test_a_skill_it_uploaded_is_not_uploaded_again(cma: Runtime, committed_db: Committed, clock: MovedClock) -> None:
-    version = add_version(skill := make_skill(make_organization("acme")))
-    kill_between_push_and_record(cma, committed_db)
+def test_a_skill_it_uploaded_is_not_uploaded_again(cma: Runtime, acme: Organization, clock: MovedClock) -> None:
+    version = add_version(skill := make_skill(acme))
+    stop_between_push_and_record()
     clock.move(121)
     engine.tick(clock=clock)
     clock.move(3)
