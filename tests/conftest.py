@@ -80,7 +80,10 @@ def loopback_only() -> Iterator[None]:
 # --- Which tests run where
 
 
+@pytest.hookimpl(trylast=True)  # what shuffles comes before
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the tests of this run, the longest first: no worker shall be left alone with them at the end."""
+    items.sort(key=lambda item: "acceptance" not in item.path.relative_to(HERE).parts)
     for item in items:
         refuse_flushing(item)
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else []

@@ -105,6 +105,10 @@ KEY = {
 class Api(NinjaAPI):
     """A NinjaAPI whose schema says all that holds."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._documents: dict[str, OpenAPISchema] = {}
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """Return the name of a route: what it is about and what it does (`agents_create_agent`)."""
         about = operation.view_func.__module__.removesuffix(".api").rpartition(".")[2]
@@ -113,10 +117,15 @@ class Api(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        """Return the OpenAPI document."""
-        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
-        complete(schema)
-        return schema
+        """Return the OpenAPI document for a prefix, this API's own by default. Made once: anybody may ask for it, and
+        making it takes a while.
+        """
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        if prefix not in self._documents:
+            schema = super().get_openapi_schema(path_prefix=prefix)
+            complete(schema)
+            self._documents[prefix] = schema
+        return self._documents[prefix]
 
 
 def complete(schema: dict[str, Any]) -> None:

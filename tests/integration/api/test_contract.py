@@ -15,6 +15,8 @@ from powerloom.api.openapi import WRITES
 from powerloom.api.v1 import api
 from tests.world import World, api_of, make_group
 
+pytestmark = pytest.mark.once
+
 
 def document() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(api.get_openapi_schema(path_prefix="")))

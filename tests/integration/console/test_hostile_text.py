@@ -11,6 +11,8 @@ from tests.declared import make_agent
 from tests.integration.console.conftest import make_session, tell, text
 from tests.world import World
 
+pytestmark = pytest.mark.once
+
 CORPUS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

@@ -17,6 +17,8 @@ from sessions.models import AgentSession, Status
 from tests.declared import make_live
 from tests.world import World, console_of
 
+pytestmark = pytest.mark.once
+
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
 NAMESPACES = {"console", "accounts", "agents", "sessions"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
