@@ -37,6 +37,7 @@ class Embedded:
         self._on_ready = on_ready
         self._stop_relay = asyncio.Event()
         self._relay: asyncio.Task[None] | None = None
+        self.is_stopping = False  # whoever still talks to this process will be cut off
         self._background = (Beat(), Worker())
         self._server: Server = web_server(host=host, port=port)
 
@@ -68,6 +69,7 @@ class Embedded:
             self.stop()
 
     def _stop(self) -> Deferred[None]:
+        self.is_stopping = True
         parts.stopped()
         self._stop_relay.set()
         return Deferred.fromFuture(asyncio.ensure_future(self._drain()))

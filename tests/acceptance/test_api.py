@@ -33,7 +33,8 @@ INVOKE = """curl -X POST http://api.powerloom.org/agents/$AGENT_ID/invoke \\
 -H "Authorization: Bearer $TOKEN" \\
 -d '{
 "prompt": "Review the migration in PR #42 for safety issues.",
-"mode": "fire_and_forget"
+"mode": "fire_and_forget",
+"title": "PR #42 review"
 }'"""
 
 

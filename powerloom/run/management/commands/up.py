@@ -92,9 +92,12 @@ class Command(BaseCommand):
             if self.with_story:
                 Story(self.url, self.console, patience=self.patience).tell()
         except StoryFailed as failure:
-            self.exit_code = 1
-            self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {failure}", soft_wrap=True)
+            self.exit_code = int(self.once)  # who serves is stopped by a signal, and that is no failure
+            if self.process.is_stopping:
+                self.console.print(f"\nStopped during “{failure.step}”; the next start goes on.")
+            else:
+                self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {failure}", soft_wrap=True)
         if self.once:
             self.process.stop()
-        else:
+        elif not self.process.is_stopping:
             self.console.print(f"\nServing on [bold]{self.url}[/bold]. Ctrl-C stops everything; nothing is lost.")
