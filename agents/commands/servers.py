@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self  # Any: JSON for the audit entry
 from uuid import UUID
 
@@ -116,17 +117,27 @@ class ArchiveServer(Command):
     server_id: UUID
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a handshake found, if one was made. Not a row of the set: it never changes, and asking again makes another,
+    which must not tell the same asked registration from itself.
+    """
+
+    discovery: Discovery | None
+
+
 def load_create(command: CreateServer, actor: Actor) -> Subject:
     ou = ou_for(actor, command.ou_id)
     deployment = deployment_to_face(actor, command.deployment_id) if command.deployment_id else None
     found = discovery_for(actor, command.discovery_id) if command.discovery_id else None
     target = Target("mcp_server", command.id, command.name, ou.organization_id, ou.path)
-    return Subject((ou, deployment, found), target)
+    return Subject((ou, deployment, Found(found)), target)
 
 
 @handles(CreateServer, load=load_create)
 def create_server(command: CreateServer, *, subject: Subject, actor: Actor) -> Change:
-    ou, deployment, found = subject.row
+    ou, deployment, handshake = subject.row
+    found: Discovery | None = handshake.discovery
     _check_match(command, deployment, found)
     server = MCPServer(
         id=command.id,

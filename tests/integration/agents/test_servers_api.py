@@ -14,9 +14,12 @@ from agents import probing
 from agents.api.registration_shapes import ServerDetailOut, ServerOut
 from agents.kinds import SyncKind
 from agents.models import Discovery, MCPServer
+from approvals import replay
+from approvals.models import ApprovalRequest
 from powerloom.audit.models import Entry
 from tests.declared import is_stale, make_agent, make_live, make_rule, register_server
 from tests.foreign import Foreign, page, silence, tool
+from tests.held import decide, make_policy
 from tests.refusals import code, said
 from tests.wired import make_credential, make_managed, wire
 from tests.world import World, api_of
@@ -363,3 +366,41 @@ def test_archiving_twice_is_archiving_once_and_frees_both_names(world: World) ->
     assert bob.get("/mcp-servers").json() == []
     assert bob.get(f"/mcp-servers/{server.id}").status_code == 404
     assert register_server(world.alice, world.engineering).server_name == "tools"
+
+
+# --- Held
+
+
+def test_a_held_registration_pins_what_was_approved_whatever_the_server_says_meanwhile(
+    world: World, foreign: Foreign
+) -> None:
+    make_policy(world.alice, world.engineering, "mcp_server:create")
+    bob = api_of(world.bob)
+    first = bob.post("/mcp-servers", body(world, foreign.url))
+    again = bob.post("/mcp-servers", body(world, foreign.url))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json()["id"] == again.json()["id"]
+    foreign.tools = [tool("steal")]
+    request = ApprovalRequest.objects.get()
+    assert decide(world.vera, request).status_code == 200
+    replay.run()
+    request.refresh_from_db()
+    assert request.outcome == "applied"
+    (server,) = bob.get("/mcp-servers").json()
+    assert states(bob.get(f"/mcp-servers/{server['id']}").json()) == {"search": "on"}
+
+
+@pytest.mark.parametrize("route", ["pin", "url"])
+def test_what_changes_an_agent_elsewhere_is_held_by_the_policy_that_guards_it(
+    world: World, foreign: Foreign, route: str
+) -> None:
+    bob = api_of(world.bob)
+    path = f"/mcp-servers/{shown(bob.post('/mcp-servers', body(world, foreign.url)))['id']}"
+    agent = make_agent(world.alice, world.sales)
+    wire(agent, MCPServer.objects.get())
+    foreign.tools = [tool("search"), tool("new")]
+    shown(bob.post(f"{path}/probe"))
+    make_policy(world.alice, world.sales, "agent:update")
+    held = bob.post(f"{path}/pin") if route == "pin" else bob.patch(path, {"url": ELSEWHERE})
+    assert held.status_code == 202, held.content
+    assert states(bob.get(path).json()) == {"new": "new", "search": "on"}
