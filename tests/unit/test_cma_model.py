@@ -52,6 +52,17 @@ def test_it_is_long_enough_to_look_at() -> None:
     assert len(script("review this", agent(toolset()), turn=1, mcp=[])) >= 12
 
 
+def test_every_server_has_its_turn() -> None:
+    tools = [McpTool(server, f"t{number}", "always_allow") for server in ("a", "b", "c") for number in range(3)]
+    for mcp, expected in (
+        (tools, ["a.t0", "b.t0", "c.t0", "a.t1", "b.t1", "c.t1"]),
+        (tools[:3], ["a.t0", "a.t1"]),
+        ([McpTool(f"s{number}", "t", "always_allow") for number in range(20)], [f"s{number}.t" for number in range(6)]),
+    ):
+        calls = [step for step in script("go", agent(), turn=1, mcp=mcp) if step["do"] == "mcp"]
+        assert [f"{call['server']}.{call['name']}" for call in calls] == expected
+
+
 def test_every_request_is_answered_and_every_call_has_its_result() -> None:
     for turn in range(30):
         steps = script("review this", agent(toolset()), turn=turn, mcp=[McpTool("docs", "search", "always_allow")])

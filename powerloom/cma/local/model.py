@@ -24,6 +24,7 @@ Words in brackets at the start of a prompt steer it: see `powerloom.cma.local.wi
 
 import hashlib
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ SCRIPTED = "[scripted local model]"
 MOST_EVENTS = 100_000
 MOST_SECONDS = 3600.0
 QUOTED = 120
+MOST_MCP_CALLS, MOST_OF_A_SERVER = 6, 2
 
 BUILT_IN = ("bash", "edit", "read", "write", "glob", "grep", "web_fetch", "web_search")
 ACTS: dict[str, list[tuple[JSON, str]]] = {
@@ -96,7 +98,7 @@ def _story(wish: Wishes, agent: JSON, turn: int, mcp: list[McpTool]) -> list[JSO
     acts = _acts(chance, allowed_tools(agent))
     if "ask" in wish.flags and acts:
         acts[0] = {**acts[0], "policy": "always_ask"}
-    remote = [] if "nomcp" in wish.flags else [_mcp_call(tool) for tool in mcp[:2]]
+    remote = [] if "nomcp" in wish.flags else [_mcp_call(tool) for tool in _of_each_server(mcp)]
     customs = [_custom_call(tool) for tool in agent["tools"] if tool["type"] == "custom"][:1]
     steps = [
         {"do": "request"},
@@ -135,6 +137,17 @@ def _acts(chance: random.Random, tools: list[tuple[str, str]]) -> list[JSON]:
             {"name": name, "type": "agent.tool_use", "fields": fields, "policy": policy, "text": f"{SCRIPTED} {text}"}
         )
     return acts
+
+
+def _of_each_server(tools: list[McpTool]) -> list[McpTool]:
+    """The first tools of every server, one of each in turn, so that none goes unused beside a large one."""
+    places: Counter[str] = Counter()
+    ranked = []
+    for tool in tools:
+        ranked.append((places[tool.server], tool))
+        places[tool.server] += 1
+    first = [(place, tool) for place, tool in ranked if place < MOST_OF_A_SERVER]
+    return [tool for _, tool in sorted(first, key=lambda one: one[0])][:MOST_MCP_CALLS]
 
 
 def _mcp_call(tool: McpTool) -> JSON:
