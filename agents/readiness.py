@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentVersion, Credential
 from powerloom.kernel.errors import NotFound, NotReady
 from powerloom.reconcile.models import SyncState
 
@@ -62,8 +62,18 @@ def pin(agent: Agent, *, version: int | None = None) -> Pin:
         raise NotReady(f"{agent.name} is not live yet: {why}.", why=why)
     assert state is not None
     assert environment is not None
-    vault = _states(SyncKind.VAULT, [agent.id]).get(agent.id)
-    return Pin(number, state.remote_id, int(cma_version), environment.remote_id, vault.remote_id if vault else "")
+    return Pin(number, state.remote_id, int(cma_version), environment.remote_id, vault_of(agent.id))
+
+
+def vault_of(agent_id: UUID) -> str:
+    """Return CMA's id of the vault that a session of the agent is given now; empty while it has none.
+
+    One whose last credential is gone is on its way out, so it is given to nobody.
+    """
+    if not Credential.objects.filter(agent_id=agent_id, archived_at__isnull=True).exists():
+        return ""
+    vault = _states(SyncKind.VAULT, [agent_id]).get(agent_id)
+    return vault.remote_id if vault else ""
 
 
 def _pushed(agent: Agent, number: int) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any  # CMA's events
 
 from django.utils import timezone
@@ -157,6 +157,8 @@ class Follower:
             made = await self._cma.sessions.create(plan.body())
         except (Rejected, Missing, Conflict):
             await self._desk.run(launch.forget_attempt, self._id)
+            if changed := await self._desk.run(launch.with_vault_of_now, self.hold, plan):
+                return await self._launched(replace(changed, create_attempted_at=None))
             raise
         await self._stored(steps.create(made["id"]))
         return made["id"], True

@@ -6,13 +6,14 @@ HMAC that only we can make: after a lost answer it is looked for and adopted, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any  # CMA's documents
 from uuid import UUID
 
 from django.utils import timezone
 
+from agents import readiness
 from powerloom.cma.client import CMA
 from powerloom.reconcile import stamps
 from powerloom.reconcile.stamps import Stamp
@@ -60,6 +61,20 @@ def plan_of(hold: Hold) -> Plan | None:
     if row is None:
         return None
     return Plan(**row, stamp=stamps.stamp(KIND, Stamp(row["organization_id"], row["id"])))
+
+
+def with_vault_of_now(hold: Hold, plan: Plan) -> Plan | None:
+    """Return the plan with the vault that the agent has now, and note it; None when it is the same one.
+
+    Between invoking and creating the agent may have lost its last credential, and its vault with that, or have been
+    given another one.
+    """
+    row = hold.rows().values("agent_id").first()
+    vault_id = readiness.vault_of(row["agent_id"]) if row and plan.cma_vault_id else plan.cma_vault_id
+    if vault_id == plan.cma_vault_id:
+        return None
+    hold.rows().update(cma_vault_id=vault_id)
+    return replace(plan, cma_vault_id=vault_id)
 
 
 def note_attempt(hold: Hold) -> bool:

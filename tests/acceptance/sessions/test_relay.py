@@ -250,6 +250,15 @@ def test_a_permanent_refusal_fails_the_session_with_its_words(running: Running) 
     assert running.sessions_on_runtime() == []
 
 
+def test_a_vault_that_went_between_invoking_and_creating_is_done_without(running: Running) -> None:
+    session = running.invoke("hello")
+    AgentSession.objects.filter(pk=session.pk).update(cma_vault_id="vlt_gone")
+    with running.relay():
+        running.until_status(session, "idle_end_turn")
+    assert session.cma_vault_id == ""
+    running.nothing_lost_or_doubled(session)
+
+
 def test_cut_streams_lose_and_double_nothing(running: Running) -> None:
     running.runtime.faults.add("GET /v1/sessions/{id}/events/stream", cut="after_events", events=4, times=5)
     session = running.invoke("[events=60 rate=40] count")

@@ -10,13 +10,14 @@ from django.utils import timezone
 from accounts.models import AccessToken, User
 from accounts.tokens import mint
 from agents.kinds import SyncKind
-from agents.models import Agent
+from agents.models import Agent, Credential
 from powerloom.audit.models import Entry
 from powerloom.kernel.keys import keyed_hash
 from powerloom.reconcile.models import SyncState
 from sessions.models import AgentSession, SessionInput, StreamTicket
 from sessions.rows import InvokedOut
 from sessions.waiting import HEADER
+from tests.connected import attach_server, make_server
 from tests.declared import attach, make_agent, make_live, make_skill, make_version
 from tests.recorded import event, invoked, live_agent, live_agent_elsewhere, observe, said
 from tests.refusals import code
@@ -73,10 +74,18 @@ def test_the_lower_of_the_limits_of_agent_and_invocation_counts(
 
 
 def test_a_session_is_given_the_vault_of_its_agent(world: World, agent: Agent) -> None:
-    SyncState.objects.create(kind=SyncKind.VAULT, object_id=agent.id, organization_id=agent.organization_id)
-    make_live(agent.id)
+    credential = attach_server(world.alice, agent, make_server(world.engineering))
+    make_live(agent.id, credential.id)
     api_of(world.alice).post(f"/agents/{agent.id}/invoke", BODY)
     assert AgentSession.objects.get().cma_vault_id == f"vault_{agent.id.hex[:12]}"
+
+
+def test_a_vault_that_is_on_its_way_out_is_given_to_no_session(world: World, agent: Agent) -> None:
+    credential = attach_server(world.alice, agent, make_server(world.engineering))
+    make_live(agent.id, credential.id)
+    Credential.objects.update(archived_at=timezone.now())
+    api_of(world.alice).post(f"/agents/{agent.id}/invoke", BODY)
+    assert AgentSession.objects.get().cma_vault_id == ""
 
 
 @pytest.mark.parametrize(
