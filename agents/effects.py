@@ -12,23 +12,29 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from accounts.actions import Action as AccountsAction
 from accounts.law import shown
+from agents.actions import Action
 from agents.kinds import SyncKind
 from agents.models import Agent
 from agents.queries import latest_versions
+from agents.queries.reach import agents_calling, deployments_naming
 from powerloom.commands.registry import Case
 from powerloom.kernel.refs import Target
+
+SECRET_CHANGES = (AccountsAction.SECRET_CREATE, AccountsAction.SECRET_ROTATE, AccountsAction.SECRET_DELETE)
+"""A new one is nearer than another of its name, which something may have meant until now."""
 
 
 def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Target]:
     """Return the live agents whose effective configuration the set changes, in a stable order; a constant number of
     queries.
     """
-    pushed = {UUID(call["id"]) for call in stale if call["kind"] == SyncKind.AGENT}
-    if not pushed:
+    changed = {UUID(call["id"]) for call in stale if call["kind"] == SyncKind.AGENT} | _through_the_fleet(cases)
+    if not changed:
         return []
     organization_id = cases[0].actor.organization_id
-    agents = Agent.objects.filter(Q(organization_id=organization_id), pk__in=pushed, archived_at__isnull=True)
+    agents = Agent.objects.filter(Q(organization_id=organization_id), pk__in=changed, archived_at__isnull=True)
     return [agent.target() for agent in agents.select_related("ou").order_by("pk")]
 
 
@@ -47,3 +53,12 @@ def _state(agent: Agent) -> dict[str, Any]:
         "agent_kind": str(agent.agent_kind),
         "owner": agent.owner_principal.ref,
     }
+
+
+def _through_the_fleet(cases: Sequence[Case]) -> set[UUID]:
+    """Return the agents whose tools are another's by a changed deployment, or by a secret that one names."""
+    deployments = {case.target.id for case in cases if case.command.action == Action.MCP_DEPLOYMENT_UPDATE}
+    secrets = [(case.target.name, case.target.ou_path) for case in cases if case.command.action in SECRET_CHANGES]
+    if secrets:
+        deployments |= deployments_naming(secrets, organization_id=cases[0].actor.organization_id)
+    return agents_calling(deployments) if deployments else set()

@@ -93,12 +93,12 @@ def load_create(command: CreateDeployment, actor: Actor) -> Subject:
     ou = ou_for(actor, command.ou_id)
     named = _named(command.template_kind, command.config_json, ou=ou, actor=actor)
     target = Target("mcp_deployment", command.id, command.name, ou.organization_id, ou.path)
-    return Subject((ou, named), target, needs=named.needs())
+    return Subject((ou, named, named.secrets()), target, needs=named.needs())
 
 
 @handles(CreateDeployment, load=load_create)
 def create_deployment(command: CreateDeployment, *, subject: Subject, actor: Actor) -> Change:
-    ou, named = subject.row
+    ou, named, _ = subject.row
     if command.isolation_mode != "shared":
         words = "Only shared isolation is available here: the fleet serves every deployment, each behind its policy."
         raise Invalid(words, field="isolation_mode")
@@ -139,12 +139,13 @@ def load_update(command: UpdateDeployment, actor: Actor) -> Subject:
     named = _named(deployment.template_kind, config, ou=deployment.ou, actor=actor)
     # Whoever says what may be done with the power of a secret must be allowed to use it.
     touches = command.changes.model_fields_set & {"config_json", "policy_json"}
-    return Subject((deployment, named), deployment.target(), needs=named.needs() if touches else ())
+    loaded = (deployment, named, named.secrets())
+    return Subject(loaded, deployment.target(), needs=named.needs() if touches else ())
 
 
 @handles(UpdateDeployment, load=load_update)
 def update_deployment(command: UpdateDeployment, *, subject: Subject, actor: Actor) -> Change:
-    deployment, named = subject.row
+    deployment, named, _ = subject.row
     changed = command.changes.model_fields_set
     config, policy = settings_after(deployment, command.changes)
     if changed & {"config_json", "policy_json"}:
@@ -202,10 +203,13 @@ class Named:
     references: tuple[SecretReference, ...]
     visible: dict[str, Secret]
 
+    def secrets(self) -> list[Secret]:
+        """Return those that the actor sees: what is approved is about them as they are now."""
+        return list(self.visible.values())
+
     def needs(self) -> tuple[Need, ...]:
         """Return the uses that they take."""
-        meant = [self.visible[one.name] for one in self.references if one.name in self.visible]
-        return tuple(Need(AccountsAction.SECRET_USE, secret.target()) for secret in meant)
+        return tuple(Need(AccountsAction.SECRET_USE, secret.target()) for secret in self.visible.values())
 
     def check(self) -> None:
         """Raise `Invalid` for a name that means nothing here, or a secret that is kept for something else."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 ABSENT: dict[str, tuple[str, str]] = {
-    "files": ("Files", "Files of a folder."),
     "postgres": ("PostgreSQL", "Tables of a database."),
-    "slack": ("Slack", "Channels of a workspace."),
     "powerloom_meta": ("Powerloom", "Lets an agent use Powerloom itself, with the rights of whoever invoked it."),
     "github": ("GitHub", "Repositories, issues and pull requests."),
     "google_drive": ("Google Drive", "Files and folders of a drive."),

@@ -9,7 +9,12 @@ from accounts.models import OU, User
 from agents.mcp.catalog import TEMPLATES
 from agents.mcp.template import Allow, Call, Decision, Policy, SecretName, SecretReference, Settings, Template
 from agents.models import MCPDeployment
+from approvals import replay
+from approvals.models import ApprovalRequest
 from powerloom.kernel.ids import new_id
+from tests.declared import make_agent
+from tests.held import decide, make_policy
+from tests.wired import wire
 from tests.world import World, api_of, bind, make_role, make_user
 
 KIND = "github"  # one of the closed list that nothing serves yet
@@ -126,3 +131,55 @@ def test_a_config_that_names_no_secret_is_refused_by_its_schema(world: World) ->
     refused = deploy(world.bob, world.engineering, config_json={"token_secret": "postgres://not-a-name"})
     assert (refused.status_code, words(refused)["detail"]["field"]) == (422, "config_json.token_secret")
     assert "postgres://" not in refused.content.decode()
+
+
+# --- Approval
+
+
+def test_what_changes_tools_underneath_an_agent_is_held_as_a_change_of_the_agent(world: World) -> None:
+    keep(world.alice, world.root)
+    secret = api_of(world.alice).get("/secrets").json()[0]["id"]
+    deployment = MCPDeployment.objects.select_related("registration").get(
+        pk=deploy(world.alice, world.root).json()["id"]
+    )
+    wire(make_agent(world.alice, world.engineering), deployment.registration)
+    make_policy(world.alice, world.engineering, "agent:update")
+    alice = api_of(world.alice)
+    kept = {"name": "forge", "kind": "forge_token", "value": "hush"}
+    answers = {
+        "policy": alice.patch(f"/mcp-deployments/{deployment.id}", {"policy_json": {"calls_per_minute": 5}}),
+        "config": alice.patch(f"/mcp-deployments/{deployment.id}", {"config_json": {"token_secret": "forge"}}),
+        "value": alice.post(f"/secrets/{secret}/rotate", {"value": "louder"}),
+        "loss": alice.delete(f"/secrets/{secret}"),
+        "another secret": alice.post("/secrets", {**kept, "name": "other", "ou_id": str(world.root.id)}),
+        "the same name elsewhere": alice.post("/secrets", {**kept, "ou_id": str(world.sales.id)}),
+    }
+    statuses = {what: answer.status_code for what, answer in answers.items()}
+    assert statuses == dict.fromkeys(["policy", "config", "value", "loss"], 202) | {
+        "another secret": 201,
+        "the same name elsewhere": 201,
+    }
+
+
+def test_a_deployment_that_was_approved_is_not_made_with_another_secret(world: World) -> None:
+    keep(world.alice, world.engineering)
+    make_policy(world.alice, world.engineering, "mcp_deployment:create")
+    held = deploy(world.bob, world.engineering)
+    assert held.status_code == 202
+    request = ApprovalRequest.objects.get(pk=held.json()["id"])
+    secret = api_of(world.alice).get("/secrets").json()[0]["id"]
+    api_of(world.alice).post(f"/secrets/{secret}/rotate", {"value": "louder"})
+    assert decide(world.vera, request).status_code == 200
+    replay.run()
+    request.refresh_from_db()
+    assert (request.status, (request.failure or {})["code"]) == ("failed", "stale")
+    assert not MCPDeployment.objects.exists()
+
+
+def test_a_deployment_that_was_approved_is_made_with_its_registration(world: World) -> None:
+    keep(world.alice, world.engineering)
+    make_policy(world.alice, world.engineering, "mcp_deployment:create")
+    request = ApprovalRequest.objects.get(pk=deploy(world.bob, world.engineering).json()["id"])
+    assert decide(world.vera, request).status_code == 200
+    replay.run()
+    assert MCPDeployment.objects.get().registration.name == "locked"

@@ -84,9 +84,9 @@ def test_a_deployment_is_answered_at_once_and_its_registration_is_there(world: W
 
 
 def test_config_and_policy_come_back_exactly_as_posted(world: World) -> None:
-    config: dict[str, Any] = {}
-    policy = {"denied_tools": ["fail", "echo_slowly"], "allowed_tools": None}
-    made = posted(world, config_json=config, policy_json=policy).json()
+    config = {"bucket_prefix": "notes"}
+    policy = {"denied_tools": ["write_file", "search_files"], "allowed_tools": None}
+    made = posted(world, template_kind="files", config_json=config, policy_json=policy).json()
     for row in (made, api_of(world.bob).get("/mcp-deployments").json()[0]):
         assert (row["config_json"], row["policy_json"]) == (config, policy)
     changed = {"policy_json": {"calls_per_minute": 5}}

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from agents.api.deployment_rows import templates
+from agents.handshakes import accepted
 from agents.mcp import posted
 from agents.mcp.absent import ABSENT
 from agents.mcp.catalog import KINDS, TEMPLATES
@@ -43,6 +45,12 @@ def test_whatever_is_not_gone_can_be_destroyed_and_nothing_comes_back() -> None:
 def test_every_kind_of_the_closed_list_has_a_title() -> None:
     assert len(KINDS) == 15
     assert set(KINDS) == set(TEMPLATES) | set(ABSENT)
+
+
+@pytest.mark.parametrize("kind", sorted(TEMPLATES))
+def test_the_tools_of_every_template_are_such_as_deploying_accepts(kind: str) -> None:
+    row = next(row for row in templates() if row["kind"] == kind)
+    assert accepted(row["tools"]) == row["tools"]
 
 
 @pytest.mark.parametrize(
