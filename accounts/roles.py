@@ -79,6 +79,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "egress_rule:read",
         "approval:read",
         "approval_policy:read",
+        "webhook:read",
     ),
     "Approver": (
         "approval:*",

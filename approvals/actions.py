@@ -17,3 +17,8 @@ class Action(StrEnum):
     APPROVAL_POLICY_READ = "approval_policy:read"
     APPROVAL_POLICY_SWITCH_OFF = "approval_policy:switch_off"  # at once, with a reason, held by nobody
     APPROVAL_POLICY_UPDATE = "approval_policy:update"
+    WEBHOOK_ARCHIVE = "webhook:archive"
+    WEBHOOK_CREATE = "webhook:create"
+    WEBHOOK_READ = "webhook:read"
+    WEBHOOK_ROTATE = "webhook:rotate"  # another signing secret
+    WEBHOOK_UPDATE = "webhook:update"

@@ -16,7 +16,7 @@ from typing import Any  # a request is rendered as JSON
 
 from django.utils import timezone
 
-from approvals import clearance, effects, opening
+from approvals import clearance, effects, notices, opening
 from approvals.demands import Asked, demands_for
 from approvals.matching import Policies
 from approvals.models import Outcome, Status
@@ -61,6 +61,7 @@ def _spend(ticket: Ticket) -> None:
     spent = rows.update(outcome=Outcome.APPLIED, applied_at=now, replay_due_at=None, lease_until=None)
     if spent != 1:
         raise AlreadyDecided("This request was applied already.")
+    notices.note(ticket.request, "applied")
 
 
 def _want_justification(actor: Actor, asked: Sequence[Asked]) -> None:

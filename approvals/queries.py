@@ -10,9 +10,10 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import rbac
+from accounts.queries import root_of
 from approvals import eligibility
 from approvals.actions import Action
-from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand, Status
+from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Delivery, Demand, Status, Webhook
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
@@ -71,6 +72,30 @@ def to_approve(actor: Actor) -> QuerySet[ApprovalRequest]:
     )
     waiting = pending.filter(Exists(named)).exclude(Exists(answered)).exclude(Q(requester_id=actor.id))
     return waiting.select_related("ou")
+
+
+def webhooks_visible_to(actor: Actor) -> QuerySet[Webhook]:
+    """Return the live webhooks, for who may read them at the root."""
+    root = root_of(actor)
+    if not rbac.may(actor, Action.WEBHOOK_READ, root.path).allowed:
+        return Webhook.objects.none()
+    rows = Webhook.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
+    return rows.select_related("organization")
+
+
+def webhook_for_read(actor: Actor, webhook_id: UUID) -> Webhook:
+    """Return a live webhook that the actor may read. Raises `NotFound`."""
+    return _one(webhooks_visible_to(actor), webhook_id)
+
+
+def webhook_for_change(actor: Actor, webhook_id: UUID) -> Webhook:
+    """As `webhook_for_read`, locked until the end of the transaction."""
+    return _one(webhooks_visible_to(actor).select_for_update(of=("self",)), webhook_id)
+
+
+def deliveries_of(hook: Webhook) -> QuerySet[Delivery]:
+    """Return what was sent, or is to be sent, to a webhook that the caller already holds."""
+    return Delivery.objects.filter(webhook=hook).select_related("notice")
 
 
 def tab(actor: Actor, name: str) -> QuerySet[ApprovalRequest]:

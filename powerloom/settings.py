@@ -12,6 +12,9 @@
 | POWERLOOM_CMA_URL, ANTHROPIC_API_KEY | where agents run | the local runtime |
 | POWERLOOM_FLEET_URL | where CMA reaches the fleet of managed MCP servers | the fleet's own address on loopback |
 | POWERLOOM_FILES | file areas of `files` deployments; shared in the distributed mode | `files` in the data folder |
+| POWERLOOM_URL | where people reach the console, for links in mails and webhooks | `http://127.0.0.1:8000` |
+| POWERLOOM_SMTP_URL | `smtp://user:password@host:587` (STARTTLS) or `smtps://…` | files in `mail` of the data folder |
+| POWERLOOM_MAIL_FROM | the sender of mails | `powerloom@localhost` |
 | POWERLOOM_SLACK_URL | the Slack Web API of the `slack` deployments | Slack's own |
 | POWERLOOM_LOG_LEVEL | from which level on our own loggers write to standard error | INFO |
 | POWERLOOM_ALLOWED_HOSTS | hosts of the console | loopback |
@@ -248,6 +251,20 @@ MAX_SESSIONS_PER_ORGANIZATION = 5000
 MAX_JSON_BODY = 1024 * 1024
 MAX_SKILL_UPLOAD = 50 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_SKILL_UPLOAD + 1024 * 1024
+
+# Mail and links.
+
+PUBLIC_URL = os.environ.get("POWERLOOM_URL", "http://127.0.0.1:8000").rstrip("/")
+MAX_MAILS_PER_HOUR = 20  # to one person
+DEFAULT_FROM_EMAIL = os.environ.get("POWERLOOM_MAIL_FROM", "powerloom@localhost")
+EMAIL_TIMEOUT = 15
+if _smtp := os.environ.get("POWERLOOM_SMTP_URL"):
+    _parts = urlsplit(_smtp)
+    EMAIL_HOST, EMAIL_PORT = _parts.hostname or "localhost", _parts.port or (465 if _parts.scheme == "smtps" else 587)
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_parts.username or ""), unquote(_parts.password or "")
+    EMAIL_USE_SSL, EMAIL_USE_TLS = _parts.scheme == "smtps", _parts.scheme == "smtp"
+else:
+    EMAIL_BACKEND, EMAIL_FILE_PATH = "django.core.mail.backends.filebased.EmailBackend", HOME / "mail"
 
 # Static files and time.
 

@@ -9,14 +9,19 @@ from approvals.commands.policies import (
     UpdatePolicy,
 )
 from approvals.commands.requests import CancelRequest, DecideRequest
+from approvals.commands.webhooks import ArchiveWebhook, CreateWebhook, RotateWebhook, UpdateWebhook
 
 __all__ = [
     "ArchivePolicy",
+    "ArchiveWebhook",
     "CancelRequest",
     "CreatePolicy",
+    "CreateWebhook",
     "DecideRequest",
     "PolicyChanges",
     "PolicyFields",
+    "RotateWebhook",
     "SwitchOffPolicy",
     "UpdatePolicy",
+    "UpdateWebhook",
 ]

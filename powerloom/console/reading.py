@@ -1,23 +1,16 @@
-"""Text and JSON from elsewhere, made safe to read: hidden characters become visible, deep values become a tree with a
-floor.
-
-Control and bidirectional characters can make a prompt or a tool call look like another one; here they show as
-`⟦U+202E⟧`.
-"""
+"""JSON from elsewhere, made safe to read: hidden characters become visible, deep values become a tree with a floor."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any  # a JSON value
 
 from agents.diff import ABSENT, diff
+from powerloom.web.text import visible
 
 DEEPEST = 24
-PLAIN = {"\n", "\t"}
-UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -28,17 +21,6 @@ class Node:
     key: str = ""
     text: str = ""
     children: list[Node] = field(default_factory=list)
-
-
-def visible(text: str) -> str:
-    """Return the text with every control, format and private-use character written out."""
-    return "".join(_spelled(character) for character in text)
-
-
-def _spelled(character: str) -> str:
-    if character.isprintable() or character in PLAIN or unicodedata.category(character) not in UNSEEN:
-        return character
-    return f"⟦U+{ord(character):04X}⟧"
 
 
 def tree(value: Any, *, key: str = "", depth: int = 0) -> Node:

@@ -130,6 +130,7 @@ def stage(world: World) -> Stage:
     gated = make_ou(world.engineering, "gated")
     policy = make_policy(alice, gated)
     held = held_agent(world.bob, gated)
+    hook = api_of(alice).post("/webhooks", {"name": "ops", "url": "https://hooks.example/in"}).json()
     here = {"ou_id": str(world.engineering.id)}
     shown = {"display_name": "Another"}
     names = {
@@ -154,6 +155,7 @@ def stage(world: World) -> Stage:
         "deployment_id": str(make_failed(make_deployment(alice, world.engineering)).id),
         "registration_id": str(server.id),
         "policy_id": str(policy.id),
+        "webhook_id": hook["id"],
         "request_id": str(held.id),
         "rule_id": make_rule(alice, "tools.acme.internal"),
         "server_id": str(register_server(alice, world.engineering, tools=["search"]).id),
@@ -201,6 +203,8 @@ def stage(world: World) -> Stage:
             "action_pattern": "agent:*",
             "approver_role_id": str(policy.approver_role_id),
         },
+        "POST /webhooks": {"name": "another", "url": "https://hooks.example/in"},
+        "PATCH /webhooks/{webhook_id}": {"events": ["asked"]},
         "PATCH /approval-policies/{policy_id}": {"quorum": 1},
         "POST /approval-policies/{policy_id}/switch-off": {"reason": "It holds up the release."},
         "PATCH /sessions/{session_id}": {"title": "Another"},

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from powerloom.console import reading, states
+from powerloom.web import text as texts
 
 register = template.Library()
 
@@ -75,7 +76,7 @@ def shown_path(path: str) -> str:
 @register.filter
 def visible(text: object) -> str:
     """Return text from elsewhere with its hidden characters written out."""
-    return reading.visible(str(text))
+    return texts.visible(str(text))
 
 
 @register.inclusion_tag("parts/badge.html")
