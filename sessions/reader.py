@@ -27,12 +27,12 @@ from django.db.models.functions import Cast
 
 from accounts.models import AccessEpoch
 from powerloom.kernel.refs import Actor
+from powerloom.web.threads import DatabaseThread
 from sessions import bells
 from sessions.course import AT_REST
 from sessions.frames import JSON, SESSION_ENDED, Frame
 from sessions.models import AgentSession, SessionEvent
 from sessions.queries import still_visible
-from sessions.threads import DatabaseThread
 
 log = logging.getLogger(__name__)
 

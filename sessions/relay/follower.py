@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from powerloom.cma.client import CMA
 from powerloom.cma.errors import AccountProblem, CMAError, Conflict, Missing, Rejected, Unavailable
+from powerloom.web.threads import DatabaseThread
 from sessions import course as steps
 from sessions.course import Course, Step
 from sessions.frames import Frame
@@ -30,7 +31,6 @@ from sessions.relay.backoff import Backoff
 from sessions.relay.inputs import Input
 from sessions.relay.launch import Plan
 from sessions.relay.writer import Writer
-from sessions.threads import DatabaseThread
 
 JSON = dict[str, Any]
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from powerloom.web.threads import DatabaseThread
 from sessions import bells
 from sessions.course import Course
 from sessions.ingest import Hold
@@ -22,7 +23,6 @@ from sessions.relay.accounts import Accounts
 from sessions.relay.claims import Work
 from sessions.relay.follower import Follower, Means
 from sessions.relay.writer import Writer
-from sessions.threads import DatabaseThread
 
 log = logging.getLogger(__name__)
 

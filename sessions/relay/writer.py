@@ -13,11 +13,11 @@ from uuid import UUID
 
 from django.db import IntegrityError, InterfaceError, OperationalError
 
+from powerloom.web.threads import DatabaseThread
 from sessions import reader
 from sessions.bells import ring_readers_soon
 from sessions.course import Course, Step
 from sessions.ingest import Hold, Written, record
-from sessions.threads import DatabaseThread
 
 log = logging.getLogger(__name__)
 
