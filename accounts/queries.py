@@ -183,7 +183,7 @@ def secrets_reaching(ou_id: UUID, names: Iterable[str]) -> dict[str, Secret]:
     """
     above = Secret.objects.filter(ou__below__descendant_id=ou_id, name__in=set(names), archived_at__isnull=True)
     # The OUs above one another are prefixes of one path, so a longer path is nearer.
-    found = above.select_related("ou").order_by(Length("ou__path"))
+    found = above.select_related("ou", "sealed").order_by(Length("ou__path"))
     return {secret.name: secret for secret in found}
 
 

@@ -5,9 +5,9 @@ with a resource covers that resource alone.
 
     A deny anywhere on the path wins; else an allow anywhere on the path; else no.
 
-Three questions, one base query (`_bindings`): `grants` + `decide` answer for one place and say because of what,
-`permitted` filters a list in SQL, `authorize` is the step of the write path. There is no bypass switch. The pure half
-is `accounts.law`.
+Three questions, one base query (`_live`): `grants` + `decide` answer for one place and say because of what, `permitted`
+filters a list in SQL, `authorize` is the step of the write path. There is no bypass switch. The pure half is
+`accounts.law`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any  # handlers of every command type, JSON
 from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import epoch
@@ -47,6 +48,7 @@ __all__ = [
     "may",
     "narrowed",
     "permitted",
+    "permitted_to",
     "shown",
     "withheld",
 ]
@@ -120,18 +122,31 @@ def permitted(actor: Actor, action: str, *, ou_field: str = "ou_id", resource_fi
     """
     if _is_beyond_token(actor, action):
         return Q(pk__in=[])
-    live = _bindings(actor.principal_id, actor.organization_id, [action]).filter(
-        scope_ou__below__descendant=OuterRef(ou_field)
-    )
-    mine = Q(resource_id__isnull=True)
-    live = live.filter(mine | Q(resource_id=OuterRef(resource_field)) if resource_field else mine)
-    law = Q(Exists(live.filter(decision_type=DecisionType.ALLOW))) & ~Q(
-        Exists(live.filter(decision_type=DecisionType.DENY))
-    )
+    live = _bindings(actor.principal_id, actor.organization_id, [action])
+    law = _law(live, ou_field, resource_field)
     if actor.narrowing and actor.narrowing.ou_path is not None:
         inside = OU.objects.filter(pk=OuterRef(ou_field), path__startswith=actor.narrowing.ou_path)
         law &= Q(Exists(inside))
     return law
+
+
+def permitted_to(member_field: str, action: str, *, ou_field: str, resource_field: str) -> Q:
+    """Return the filter of rows to those that the principal in one of their columns may do `action` on.
+
+    `member_field` names that column, an annotation too. What narrows tokens does not apply to it. The moment is the
+    database's, so that the filter may be compiled once and asked for ever.
+    """
+    live = _about(_live(Now()), [action]).filter(principal__spoken_by__member_id=OuterRef(member_field))
+    return _law(live, ou_field, resource_field)
+
+
+def _law(live: QuerySet[Binding], ou_field: str, resource_field: str | None) -> Q:
+    """Say of rows with an OU, and perhaps an id that grants name, what these bindings say."""
+    here = live.filter(scope_ou__below__descendant=OuterRef(ou_field))
+    whole = Q(resource_id__isnull=True)
+    here = here.filter(whole | Q(resource_id=OuterRef(resource_field)) if resource_field else whole)
+    allowed = Exists(here.filter(decision_type=DecisionType.ALLOW))
+    return Q(allowed) & ~Q(Exists(here.filter(decision_type=DecisionType.DENY)))
 
 
 def _is_beyond_token(actor: Actor, action: str) -> bool:
@@ -251,8 +266,8 @@ def _about(rows: QuerySet[Binding], actions: Sequence[str]) -> QuerySet[Binding]
     return rows.filter(Q(role_id__in=builtins) | Q(Exists(naming)))
 
 
-def _live() -> QuerySet[Binding]:
-    unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+def _live(moment: Now | None = None) -> QuerySet[Binding]:
+    unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=moment or timezone.now())
     return Binding.objects.filter(unexpired, ended_at__isnull=True)
 
 
