@@ -10,6 +10,7 @@
 | POWERLOOM_AUDIT_HEADS | folder of signed heads and public key, best on another machine | `audit` in the data folder |
 | POWERLOOM_AUDIT_KEY | private key of the heads, for `sign_heads` alone | `keys/audit_head.pem` in the data folder |
 | POWERLOOM_CMA_URL, ANTHROPIC_API_KEY | where agents run | the local runtime |
+| POWERLOOM_FLEET_PORT | the fleet's port on loopback | 8001; under `up` that beside the console's, or any free one |
 | POWERLOOM_FLEET_URL | where CMA reaches the fleet of managed MCP servers | the fleet's own address on loopback |
 | POWERLOOM_FILES | file areas of `files` deployments; shared in the distributed mode | `files` in the data folder |
 | POWERLOOM_URL | where people reach the console, for links in mails and webhooks | `http://127.0.0.1:8000` |
@@ -242,6 +243,7 @@ FLEET_PORT = int(os.environ.get("POWERLOOM_FLEET_PORT", "8001"))
 FLEET_URL = os.environ.get("POWERLOOM_FLEET_URL", "").rstrip("/") or f"http://127.0.0.1:{FLEET_PORT}"
 MCP_HANDSHAKE_SECONDS = 15.0  # of one look at a foreign MCP server; clients wait 30
 FILES = Path(os.environ.get("POWERLOOM_FILES") or HOME / "files").expanduser().resolve()
+LIVE_SESSION = "sessions.queries.live_session_of"  # agents, the fleet among them, know no sessions
 SLACK_URL = os.environ.get("POWERLOOM_SLACK_URL", "https://slack.com/api").rstrip("/")
 RECONCILE_CONCURRENCY = int(os.environ.get("POWERLOOM_RECONCILE_CONCURRENCY", "16"))  # calls at once, each tick
 INSTALLATION = "powerloom.audit.log.installation_id"

@@ -112,6 +112,7 @@ class AgentSession(models.Model):
         indexes = [
             models.Index(fields=["organization", "-id"], name="sessions_by_organization"),
             models.Index(fields=["agent", "-id"], name="sessions_by_agent"),
+            models.Index(fields=["agent", "status"], name="sessions_by_agent_and_status"),
             models.Index(fields=["invoked_by_id", "-id"], name="sessions_by_invoker"),
             models.Index(fields=["organization", "changed_at"], name="sessions_by_change"),
             models.Index(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 
 from accounts import rbac, sign_in, tokens
 from powerloom.kernel.errors import NotFound
@@ -62,6 +62,13 @@ def session_for_read(actor: Actor, session_id: UUID) -> AgentSession:
 def session_for_change(actor: Actor, session_id: UUID) -> AgentSession:
     """As `session_for_read`, locked until the end of the transaction. The right to change it is the bus's question."""
     return _one(sessions_visible_to(actor).select_for_update(of=("self",)), session_id)
+
+
+def live_session_of(agent: UUID | OuterRef) -> QuerySet[AgentSession]:
+    """Return the sessions of an agent that have not ended, in no order: for whoever must know that there is one, as a
+    query or inside another one. Nobody's rights are asked.
+    """
+    return AgentSession.objects.filter(agent=agent, status__in=ALIVE, deleted_at__isnull=True)
 
 
 def events_after(session: AgentSession, seq: int, *, limit: int) -> list[SessionEvent]:
