@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from agents.kinds import SyncKind
-from agents.models import Agent, Credential, MCPServer, Skill, SkillVersion
+from agents.models import Agent, AgentMCPServer, Credential, MCPServer, Skill, SkillVersion
 from agents.queries.servers import users_of_server
 from agents.queries.skills import trackers_of
 from powerloom.reconcile import intents
@@ -67,6 +67,15 @@ def server_moved(server: MCPServer) -> None:
     server_changed(server, urgent=True)
     held = Credential.objects.filter(server=server, archived_at__isnull=True)
     intents.mark_stale(SyncKind.CREDENTIAL, held.values_list("pk", flat=True), urgent=True)
+
+
+def fleet_moved() -> None:
+    """Managed servers have another address: what agents call, and what their vaults hold a bearer for."""
+    managed = MCPServer.objects.filter(deployment__isnull=False, archived_at__isnull=True)
+    attached = AgentMCPServer.objects.filter(server__in=managed, agent__archived_at__isnull=True)
+    agents_changed(set(attached.values_list("agent_id", flat=True)))
+    held = Credential.objects.filter(server__in=managed, archived_at__isnull=True)
+    intents.mark_stale(SyncKind.CREDENTIAL, held.values_list("pk", flat=True))
 
 
 def attachments_changed(pairs: Collection[tuple[UUID, UUID]], *, urgent: bool = False) -> None:

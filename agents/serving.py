@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from accounts import sealing
+from accounts import queries, sealing
 from accounts.egress import way_of
 from accounts.models import Secret
 from agents.backends.base import Served, Unfit
@@ -16,9 +16,6 @@ from agents.mcp.catalog import TEMPLATES
 from agents.mcp.template import SecretReference
 from agents.models import MCPDeployment
 from powerloom.kernel import envelope
-
-Where = tuple[UUID, UUID]
-"""An organization and one of its OUs."""
 
 
 def served(deployment: MCPDeployment) -> Served[Any, Any]:
@@ -37,26 +34,18 @@ def served(deployment: MCPDeployment) -> Served[Any, Any]:
         ou_id=deployment.ou_id,
         config=config,
         policy=policy,
-        secrets=resolved((deployment.organization_id, deployment.ou_id), template.secrets(config)),
+        secrets=resolved(deployment.ou_id, template.secrets(config)),
         way=way_of(deployment.organization_id),
     )
 
 
-def resolved(where: Where, references: Sequence[SecretReference]) -> dict[str, str]:
+def resolved(ou_id: UUID, references: Sequence[SecretReference]) -> dict[str, str]:
     """Return the values of the referenced secrets by the config's field, each found in this OU or above, the nearest
     first; one query for any number. Raises `Unfit` without saying anything of a value.
     """
     if not references:
         return {}
-    organization_id, ou_id = where
-    rows = Secret.objects.filter(
-        organization_id=organization_id,
-        name__in={reference.name for reference in references},
-        ou__below__descendant_id=ou_id,
-        archived_at__isnull=True,
-    ).select_related("ou", "sealed")
-    # The farthest first, so that the nearest is the one that stays.
-    nearest = {row.name: row for row in sorted(rows, key=lambda row: len(row.ou.path))}
+    nearest = queries.secrets_reaching(ou_id, [reference.name for reference in references])
     return {reference.field: _value(reference, nearest.get(reference.name)) for reference in references}
 
 

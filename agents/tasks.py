@@ -8,12 +8,15 @@ from celery import shared_task
 
 from agents import deploying, probing, withholding
 from agents.deployments import TASK as DEPLOY
+from agents.fleet import journal, moves
 
 SCHEDULE = {
     "agents-withhold": ("agents.tasks.follow_access", 2.0),
     "agents-deploy": (DEPLOY, 2.0),
     "agents-probe": ("agents.tasks.look_at_servers", 10.0),
     "agents-discoveries": ("agents.tasks.forget_discoveries", 3600.0),
+    "fleet-moves": ("agents.tasks.follow_fleet", 60.0),
+    "fleet-sweep-calls": ("agents.tasks.sweep_calls", 3600.0),
 }
 
 _deploying = threading.BoundedSemaphore(2)  # in one process: a check that hangs must not keep other tasks waiting
@@ -52,3 +55,15 @@ def look_at_servers() -> None:
 def forget_discoveries() -> None:
     """What handshakes found and no registration took goes."""
     probing.sweep_discoveries()
+
+
+@shared_task(ignore_result=True)
+def follow_fleet() -> None:
+    """The runtime learns of another address of the fleet."""
+    moves.follow()
+
+
+@shared_task(ignore_result=True)
+def sweep_calls() -> None:
+    """Delete the oldest entries of the log of tool calls."""
+    journal.sweep()

@@ -5,13 +5,18 @@ The registered checks run before every management command; a process that serves
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any  # Django hands over app configs
 
 from django.conf import settings
-from django.core.checks import Error, register, run_checks
+from django.core.checks import Error, Warning, register, run_checks  # noqa: A004  Django's word
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+
+from agents.endpoints import fleet_fault
+
+log = logging.getLogger(__name__)
 
 STEPS = ("authorize", "hold")
 SHORTEST_KEY = 32  # characters; 48 random bytes make 64
@@ -53,6 +58,13 @@ def development_stays_home(app_configs: Any = None, **_: Any) -> list[Error]:
     return problems
 
 
+@register(TAG)
+def fleet_is_in_reach(app_configs: Any = None, **_: Any) -> list[Warning]:
+    """A runtime elsewhere cannot call managed MCP servers at an address of this machine alone."""
+    hint = "Agents with managed servers wait until then; all others are not concerned."
+    return [Warning(f"{fault}.", hint=hint, id="powerloom.W001")] if (fault := fleet_fault()) else []
+
+
 def head_key_is_out_of_reach() -> list[Error]:
     """Distributed, no process that serves may be able to read the key that signs the audit's heads."""
     if settings.EMBEDDED or settings.DEV_MODE or not os.access(settings.AUDIT_KEY, os.R_OK):
@@ -63,5 +75,8 @@ def head_key_is_out_of_reach() -> list[Error]:
 
 def refuse_to_start() -> None:
     """Raise `ImproperlyConfigured` when a process that serves must not: web, worker, beat."""
-    if errors := [*run_checks(tags=[TAG]), *head_key_is_out_of_reach()]:
-        raise ImproperlyConfigured("\n".join(str(error) for error in errors))
+    found = [*run_checks(tags=[TAG]), *head_key_is_out_of_reach()]
+    if errors := [str(one) for one in found if one.is_serious()]:
+        raise ImproperlyConfigured("\n".join(errors))
+    for one in found:
+        log.warning("A process starts in spite of: %s", one.msg)

@@ -5,8 +5,9 @@ it off; what is not named is off, so a tool that a server adds or changes is not
 are `always_allow` unless the attachment says `always_ask`: CMA's own default for MCP tools is to ask, which would stop
 every unattended agent at its first call.
 
-An agent waits for a managed server that has no tools yet, because its deployment has never run. It does not wait for a
-foreign server of which no tool is pinned: it goes without those tools, and its page says why.
+An agent waits for a managed server that has no tools yet, because its deployment has never run, and for a fleet that
+the runtime could not reach. It does not wait for a foreign server of which no tool is pinned: it goes without those
+tools, and its page says why.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from agents.endpoints import endpoint_of
+from agents.endpoints import endpoint_of, fleet_fault
 from agents.models import MCPServer
 from agents.queries.server_attachments import tools_on
 from agents.spec import AgentSpec, AttachedServer
@@ -99,6 +100,8 @@ def _reach(server: MCPServer, tools: Sequence[str]) -> Reach:
 def _missing(server: MCPServer, tools: Sequence[str]) -> str:
     if server.deployment is None:
         return ""
+    if fault := fleet_fault(server.organization_id):
+        return f"MCP server {server.name}: {fault}"
     if tools:
         return ""
     why = f" ({server.deployment.status_reason})" if server.deployment.status_reason else ""

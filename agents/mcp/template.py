@@ -104,11 +104,18 @@ class Template(ABC, Generic[C, P]):
 
     def decide(self, call: Call, config: C, policy: P) -> Decision:
         """Return whether the policy lets this call pass: the rules common to all templates first, then its own."""
-        if call.tool in policy.denied_tools:
-            return Deny("denied_tools", f"The policy of this deployment denies the tool {call.tool}.")
-        if policy.allowed_tools is not None and call.tool not in policy.allowed_tools:
-            return Deny("allowed_tools", f"The policy of this deployment does not allow the tool {call.tool}.")
-        return self.judge(call, config, policy)
+        return self._closed(call.tool, policy) or self.judge(call, config, policy)
+
+    def offered(self, policy: P) -> list[Tool]:
+        """Return the tools that the policy leaves, whatever their arguments."""
+        return [tool for tool in self.tools if not self._closed(tool.name, policy)]
+
+    def _closed(self, tool: str, policy: P) -> Deny | None:
+        if tool in policy.denied_tools:
+            return Deny("denied_tools", f"The policy of this deployment denies the tool {tool}.")
+        if policy.allowed_tools is not None and tool not in policy.allowed_tools:
+            return Deny("allowed_tools", f"The policy of this deployment does not allow the tool {tool}.")
+        return None
 
     def read_config(self, posted: Mapping[str, Any]) -> C:
         """Return the config with its defaults. Raises `pydantic.ValidationError`."""

@@ -3,7 +3,7 @@
 from agents.models.access import AccessWatch, WithheldSkill
 from agents.models.agents import Agent, AgentKind, AgentVersion
 from agents.models.credentials import Credential, CredentialSource
-from agents.models.fleet import CallOutcome, FileRoot, MCPCall
+from agents.models.fleet import CallOutcome, FileRoot, FleetAddress, MCPCall
 from agents.models.servers import (
     AgentMCPServer,
     DeploymentStatus,
@@ -29,6 +29,7 @@ __all__ = [
     "DeploymentStatus",
     "Discovery",
     "FileRoot",
+    "FleetAddress",
     "MCPCall",
     "MCPDeployment",
     "MCPServer",

@@ -66,3 +66,18 @@ class FileRoot(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class FleetAddress(models.Model):
+    """Where the fleet was when the runtime was last told; one row. `agents.fleet.moves` compares and keeps it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    url = models.CharField(max_length=2048)
+    since = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "fleet addresses"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_fleet_address")]
+
+    def __str__(self) -> str:
+        return self.url

@@ -30,10 +30,6 @@ def keep(world: World, ou: OU, value: str, *, name: str = "orders", kind: str = 
     done(CreateSecret(id=new_id(), ou_id=ou.id, name=name, kind=kind, sealed_id=sealed_id), world.alice)
 
 
-def where(ou: OU) -> tuple[Any, Any]:
-    return ou.organization_id, ou.pk
-
-
 def test_config_and_policy_come_with_their_defaults(world: World) -> None:
     found = served(deployment(world.platform, policy={"denied_tools": ["fail"]}))
     assert found.config == EchoConfig()
@@ -49,24 +45,24 @@ def test_the_way_out_is_the_organizations(world: World) -> None:
 
 def test_the_nearest_secret_of_the_name_is_taken(world: World) -> None:
     keep(world, world.root, "far")
-    assert resolved(where(world.platform), [NEEDED]) == {"database_url_secret": "far"}
+    assert resolved(world.platform.id, [NEEDED]) == {"database_url_secret": "far"}
     keep(world, world.engineering, "near")
-    assert resolved(where(world.platform), [NEEDED]) == {"database_url_secret": "near"}
-    assert resolved(where(world.root), [NEEDED]) == {"database_url_secret": "far"}
+    assert resolved(world.platform.id, [NEEDED]) == {"database_url_secret": "near"}
+    assert resolved(world.root.id, [NEEDED]) == {"database_url_secret": "far"}
 
 
 @pytest.mark.parametrize("place", ["sales", "platform"])
 def test_a_secret_beside_or_below_is_not_found(world: World, place: str) -> None:
     keep(world, getattr(world, place), "elsewhere")
     with pytest.raises(Unfit, match="no secret orders in this OU or above"):
-        resolved(where(world.engineering), [NEEDED])
+        resolved(world.engineering.id, [NEEDED])
 
 
 def test_a_secret_of_another_kind_is_refused_even_when_one_above_would_do(world: World) -> None:
     keep(world, world.root, "canary-far")
     keep(world, world.engineering, "canary-near", kind="slack_token")
     with pytest.raises(Unfit, match="is of kind slack_token, and database_url_secret needs postgres_url") as refusal:
-        resolved(where(world.engineering), [NEEDED])
+        resolved(world.engineering.id, [NEEDED])
     assert "canary" not in str(refusal.value)
 
 
@@ -74,7 +70,7 @@ def test_a_secret_that_does_not_open_is_named_and_not_shown(world: World, settin
     keep(world, world.root, "canary")
     settings.MASTER_KEYS = "tests.integration.agents.no_keys.nothing"
     with pytest.raises(Unfit, match="cannot be opened") as refusal:
-        resolved(where(world.root), [NEEDED])
+        resolved(world.root.id, [NEEDED])
     assert "canary" not in str(refusal.value)
 
 
