@@ -1,7 +1,7 @@
-"""The embedded mode: web, relay, worker and beat in one process, stopped in order within seconds.
+"""The embedded mode: web, relay, worker, beat and fleet in one process, stopped in order within seconds.
 
-    reactor starts → relay (a task in its loop) → worker thread → beat thread → ready
-    SIGINT/SIGTERM → relay drains → beat and worker stop → sockets close → exit 0
+    reactor starts → relay and fleet (tasks in its loop) → worker thread → beat thread → ready
+    SIGINT/SIGTERM → relay and fleet drain → beat and worker stop → sockets close → exit 0
 
 Nothing that stops here can lose work: the database is the only truth, and what was under way is found again by the
 sweeps.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any  # Twisted is untyped
 
@@ -19,6 +20,7 @@ from daphne.server import Server  # before Twisted's reactor: it chooses the one
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from powerloom.run import fleet
 from powerloom.run.background import Beat, Worker
 from powerloom.run.layers import ThreadSafeInMemoryChannelLayer
 from powerloom.run.readiness import parts
@@ -27,16 +29,17 @@ from sessions import relay
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 2.0  # for the relay to write what it has
+DRAIN_SECONDS = 2.0  # for the relay to write what it has, and for calls under way at the fleet
 
 
 class Embedded:
     """Owns the parts of the one process. `run` returns when it was told to stop."""
 
-    def __init__(self, *, host: str, port: int, on_ready: Callable[[], None]) -> None:
+    def __init__(self, *, host: str, port: int, fleet_socket: socket.socket, on_ready: Callable[[], None]) -> None:
         self._on_ready = on_ready
-        self._stop_relay = asyncio.Event()
-        self._relay: asyncio.Task[None] | None = None
+        self._fleet_socket = fleet_socket
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.is_stopping = False  # whoever still talks to this process will be cut off
         self._background = (Beat(), Worker())
         self._server: Server = web_server(host=host, port=port)
@@ -56,27 +59,31 @@ class Embedded:
     def _start(self) -> None:
         loop = asyncio.get_event_loop()
         ThreadSafeInMemoryChannelLayer.bind(loop)
-        self._relay = loop.create_task(relay.run(self._stop_relay))
-        self._relay.add_done_callback(self._relay_ended)
+        serving = fleet.serve(self._fleet_socket, self._stopping, lambda: parts.started("fleet"))
+        for name, running in (("relay", relay.run(self._stopping)), ("fleet", serving)):
+            task = loop.create_task(running, name=name)
+            task.add_done_callback(self._ended)
+            self._tasks.add(task)
         for part in self._background:
             part.start()
         parts.started("relay", "worker", "beat")
         self._on_ready()
 
-    def _relay_ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
-            log.critical("The relay failed; stopping", exc_info=error)
+            log.critical("The %s failed; stopping", task.get_name(), exc_info=error)
             self.stop()
 
     def _stop(self) -> Deferred[None]:
         self.is_stopping = True
         parts.stopped()
-        self._stop_relay.set()
+        self._stopping.set()
         return Deferred.fromFuture(asyncio.ensure_future(self._drain()))
 
     async def _drain(self) -> None:
-        if self._relay is not None:
-            await asyncio.wait({self._relay}, timeout=DRAIN_SECONDS)
-            self._relay.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
         for part in self._background:
             await asyncio.get_running_loop().run_in_executor(None, part.stop)

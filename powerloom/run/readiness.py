@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
-EMBEDDED_PARTS = frozenset({"relay", "worker", "beat"})
+EMBEDDED_PARTS = frozenset({"relay", "worker", "beat", "fleet"})
 
 
 class Parts:

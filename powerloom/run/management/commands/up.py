@@ -1,12 +1,13 @@
 """`manage.py up`: everything in one process, then the main job, narrated, then it serves.
 
-Data folder, local runtime, database, web, worker, beat and relay; then the story (`powerloom.run.story`) walks the
-main job as any client would: over HTTP and a WebSocket.
+Data folder, local runtime, database, web, worker, beat, relay and fleet; then the story (`powerloom.run.story`) walks
+the main job as any client would: over HTTP and a WebSocket.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from argparse import ArgumentParser
 from typing import Any
@@ -17,8 +18,9 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from agents import deploying
+from agents.fleet import moves
 from powerloom.reconcile import claims
-from powerloom.run import devorg, home
+from powerloom.run import devorg, fleet, home
 from powerloom.run.background import leave
 from powerloom.run.ports import is_free
 from powerloom.run.runtime import LocalRuntime
@@ -50,17 +52,33 @@ class Command(BaseCommand):
             self.lock = home.claim(settings.HOME)
         except home.HomeInUse as error:
             raise CommandError(str(error)) from error
+        self.fleet_socket = self._listen_for_fleet(options["port"] + 1)
         runtime = self._runtime()
         try:
             call_command("migrate", verbosity=0, interactive=False)
             claims.release_all()
             deploying.release_all()
+            moves.follow()
             call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, if_missing=True, verbosity=0)
             self._serve(options["port"])
         finally:
             if runtime:
                 runtime.stop()
         leave(self.exit_code)
+
+    def _listen_for_fleet(self, beside: int) -> socket.socket:
+        """Take the fleet's port: the one that was asked for, else that beside the console's, else any that is free."""
+        is_chosen = {"POWERLOOM_FLEET_PORT", "POWERLOOM_FLEET_URL"} & os.environ.keys()
+        for port in [settings.FLEET_PORT] if is_chosen else [beside, 0]:
+            try:
+                listener = fleet.listen(HOST, port)
+            except (OSError, OverflowError):
+                continue
+            if not is_chosen:
+                settings.FLEET_PORT = listener.getsockname()[1]
+                settings.FLEET_URL = f"http://{HOST}:{settings.FLEET_PORT}"
+            return listener
+        raise CommandError(f"Port {settings.FLEET_PORT} is taken. Choose another one with POWERLOOM_FLEET_PORT.")
 
     def _runtime(self) -> LocalRuntime | None:
         """Start the local runtime unless a hosted CMA is named; either way the rest of the product only knows a URL
@@ -81,7 +99,7 @@ class Command(BaseCommand):
         # Twisted's reactor may be installed only now: every other command is quicker without it.
         from powerloom.run.embedded import Embedded  # noqa: PLC0415
 
-        self.process = Embedded(host=HOST, port=port, on_ready=self._ready)
+        self.process = Embedded(host=HOST, port=port, fleet_socket=self.fleet_socket, on_ready=self._ready)
         self.process.run()
 
     def _ready(self) -> None:

@@ -1,0 +1,41 @@
+"""`manage.py fleet`: the managed MCP servers as a process of their own. Any number may run."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from powerloom.checks import refuse_to_start
+from powerloom.run import fleet
+from powerloom.run.background import leave
+
+
+class Command(BaseCommand):
+    help = "Serve every MCP deployment. Stops on SIGINT or SIGTERM; any number may run behind a proxy."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+        default = settings.FLEET_PORT
+        parser.add_argument("--port", type=int, default=default, help=f"port to listen on ({default})")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        refuse_to_start()
+        try:
+            listener = fleet.listen(options["host"], options["port"])
+        except OSError as error:
+            raise CommandError(f"Port {options['port']} is taken. Choose another with --port.") from error
+        with listener:
+            asyncio.run(_until_signaled(listener))
+        leave(0)
+
+
+async def _until_signaled(listener: Any) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await fleet.serve(listener, stop)
