@@ -102,6 +102,7 @@ CLIENTS = {"aiohttp", "http.client", "requests", "smtplib", "socket", "urllib.re
 }
 CLIENT_EXCEPTIONS = {
     "powerloom/cma": "the runtime: the SDK's own transport, an address of the operator",
+    "approvals/mails.py": "the errors of Django's own mail backend; the mail server is the operator's",
     "powerloom/run": "the processes of this machine, on loopback",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
     "agents/backends/slack_api.py": "the Slack Web API, an address of the operator",

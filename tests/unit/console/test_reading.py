@@ -1,6 +1,7 @@
 """Text from elsewhere is made safe to read."""
 
-from powerloom.console.reading import DEEPEST, field_changes, tree, visible
+from powerloom.console.reading import DEEPEST, field_changes, tree
+from powerloom.web.text import visible
 
 
 def test_it_writes_out_what_could_deceive_the_eye() -> None:
