@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +17,8 @@ from tests.product import ROOT, Product, environment_for, product
 
 SERIOUS = {"serious", "critical"}
 PROMPT = "Review the migration in PR #42 for safety issues."
-EVENTS = "els => els.map(el => el.id + ' ' + el.innerText.replace(/\\s+/g, ' '))"
+COLORS = {"runOnly": ["color-contrast"]}  # the themes differ in nothing else
+EVENTS = "els => els.map(el => el.id + ' ' + el.textContent.replace(/\\s+/g, ' '))"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def open_first_session(page: Page, served: Product) -> None:
 
 
 def wait_idle(page: Page) -> None:
-    expect(page.locator("#session-state")).to_contain_text("Idle", timeout=30_000)
+    expect(page.locator("#session-state")).to_contain_text("Idle")
     expect(page.locator(".event").last).to_contain_text("At rest")
 
 
@@ -79,13 +81,15 @@ def drawn(page: Page) -> list[str]:
 
 
 def test_a_session_is_invoked_followed_live_and_replayed(admin: Page, served: Product) -> None:
-    invoke(admin, served)
+    invoke(admin, served, f"[ask] {PROMPT}")
     expect(admin.locator("#live")).to_have_text("Live")
-    expect(admin.locator(".event").first).to_be_visible()
+    allow = admin.get_by_role("button", name="Allow")
+    expect(allow).to_be_visible()
     early = len(drawn(admin))
+    allow.click()
     wait_idle(admin)
     live = drawn(admin)
-    assert len(live) > early, "the page drew everything at once, so it did not follow"
+    assert len(live) > early, "what came after the answer was drawn by the page that was open"
     assert len({line.split()[0] for line in live}) == len(live)
     admin.reload()
     assert drawn(admin) == live
@@ -93,8 +97,9 @@ def test_a_session_is_invoked_followed_live_and_replayed(admin: Page, served: Pr
 
 def test_a_dialog_that_is_asked_for_before_it_has_come_opens_when_it_comes(admin: Page, served: Product) -> None:
     held: list[Route] = []
-    admin.route(re.compile("/invoke$"), held.append)
-    open_agent(admin, served)
+    admin.route(re.compile("/invoke$"), lambda route: held.append(route))  # noqa: PLW0108  Playwright marks handlers
+    with admin.expect_request(re.compile("/invoke$")):
+        open_agent(admin, served)
     admin.get_by_role("button", name="Invoke").click()
     expect(admin.get_by_role("dialog")).to_have_count(0)
     held[0].continue_()
@@ -145,7 +150,7 @@ def test_an_event_opens_in_the_inspector_and_in_the_address(admin: Page, served:
     seq = number.inner_text()
     number.click()
     expect(admin.locator("#inspector")).to_contain_text("user.message")
-    assert admin.url.endswith(f"?event={seq}")
+    expect(admin).to_have_url(re.compile(rf"\?event={seq}$"))
     admin.reload()
     expect(admin.locator("#inspector")).to_contain_text("user.message")
 
@@ -212,7 +217,7 @@ def test_a_page_of_a_stopped_list_grows_fresh_by_itself(admin: Page, served: Pro
     rows = admin.locator("tr[data-row]").count()
     with admin.context.new_page() as other:
         invoke(other, served)
-    expect(admin.get_by_role("button", name="1 new")).to_be_visible(timeout=15_000)
+    expect(admin.get_by_role("button", name="1 new")).to_be_visible()
     assert admin.locator("tr[data-row]").count() == rows, "a new row pushed what one reads"
 
 
@@ -249,17 +254,17 @@ def test_an_operator_reads_tables_within_the_same_policy(admin: Page, served: Pr
 def test_no_page_shuts_anybody_out(page: Page, served: Product, theme: str) -> None:
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
     page.goto(f"{served.url}/sign-in")
-    found = {"/sign-in": barriers(page)}
+    found = {"/sign-in": barriers(page, {})}
     sign_in(page, served)
     for address in addresses(page, served):
         page.goto(f"{served.url}{address}")
         expect(page.locator("[hx-trigger=load]")).to_have_count(0)  # what other rooms send has come
-        found[address] = barriers(page)
+        found[address] = barriers(page, {} if theme == "light" else COLORS)
     assert {address: barrier for address, barrier in found.items() if barrier} == {}
 
 
-def barriers(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
+def barriers(page: Page, options: dict[str, Any]) -> list[str]:
+    violations = Axe().run(page, options=options).response["violations"]
     return [
         f"{violation['id']}: {node['html'][:200]}"
         for violation in violations
