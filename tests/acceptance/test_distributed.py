@@ -1,5 +1,5 @@
-"""The same product as separate processes on PostgreSQL and Redis: web, worker, beat and two relays, any of which may
-be killed.
+"""The same product as separate processes on PostgreSQL and Redis: web, fleet, worker, beat and two relays, any of which
+may be killed.
 """
 
 import os
@@ -71,6 +71,7 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
             REDIS_URL=os.environ["REDIS_URL"],
             POWERLOOM_DEV="1",
             POWERLOOM_SECRET_KEY="only for this test, and long enough for any key",
+            POWERLOOM_FLEET_PORT=str(free_port()),
             POWERLOOM_CMA_URL=runtime.url,
             ANTHROPIC_API_KEY=runtime.key,
         )
@@ -88,6 +89,7 @@ def start_all(processes: Processes, url: str) -> None:
     processes.run("manage.py", "create_organization", devorg.NAME, "--admin-email", devorg.ADMIN)
     port = url.rpartition(":")[2]
     processes.start("web", "manage.py", "web", "--port", port)
+    processes.start("fleet", "manage.py", "fleet")
     processes.start("worker", "manage.py", "worker")
     processes.start("beat", "manage.py", "beat")
     processes.start("relay-1", "manage.py", "relay")
