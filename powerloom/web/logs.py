@@ -17,7 +17,7 @@ request_in_hand: ContextVar[str] = ContextVar("request_in_hand", default="")
 
 _SECRETS = re.compile(
     r"(?P<name>ticket=|Bearer\s+|[Pp]assword=|x-api-key[=:]\s*|://[^/\s:@]+:)[^&\s\"'@,;]+"
-    r"|\bplm_[\w-]+|\bsk-ant-[\w-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+    r"|\bpl(?:m|b|probe)_[\w-]+|\bsk-ant-[\w-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
 )
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN = (str, int, float, bool, UUID, type(None))

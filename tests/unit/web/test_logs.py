@@ -47,6 +47,8 @@ def test_objects_are_not_written_only_plain_values() -> None:
         "postgres://app:CANARY@db/x",
         "password=CANARY host=x",
         "plm_CANARY",
+        "plb_CANARY",
+        "plprobe_CANARY",
         "key sk-ant-api03-CANARY",
         "x-api-key: CANARY",
         "eyJCANARY.eyJCANARY.CANARY",
