@@ -41,19 +41,23 @@ HTMX = json.dumps(
 
 @dataclass(frozen=True)
 class Room:
-    """One line of the rail. `key` follows `g` on the keyboard; `scoped` rooms understand `?ou=`."""
+    """One line of the rail. `key` follows `g` on the keyboard; `scoped` rooms understand `?ou=`; `counts` is the view
+    of a number that keeps itself fresh.
+    """
 
     name: str
     view: str
     icon: str
     key: str
     scoped: bool = False
+    counts: str = ""
 
 
 ROOMS = (
     Room("Overview", "console:home", "layout-dashboard", "o"),
     Room("Agents", "agents:list", "bot", "a", scoped=True),
     Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True),
+    Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count"),
     Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
 )
 OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")
@@ -109,4 +113,5 @@ def _line(request: HttpRequest, room: Room, current: Room | None) -> dict[str, A
         "key": room.key,
         "url": reverse(room.view) + query,
         "current": room is current,
+        "counts": reverse(room.counts) if room.counts else "",
     }

@@ -114,8 +114,8 @@ def said(request: HttpRequest, text: str, *, tone: str = "ok", status: int = 200
 
 
 def held(request: HttpRequest, ask: Any) -> HttpResponse:
-    """Say that an approval policy holds the change; nothing was applied."""
-    return said(request, "Held: this change waits for approval. Nothing was applied yet.", tone="held", status=202)
+    """Say that an approval policy holds the change, and who can let it pass; nothing was applied."""
+    return said(request, str(ask["message"]), tone="held", status=202)
 
 
 def refused(request: HttpRequest, error: PowerloomError) -> HttpResponse:

@@ -1,7 +1,8 @@
 """Every console address × every member of the cast. An address that stands in no table fails: add its line.
 
 Alice administers Acme, Bob its engineering, Vera approves, Eve reads engineering, Mallory is from elsewhere.
-The agent and the session lie in engineering; the session is Bob's. `-` is somebody who is not signed in.
+The agent, the session and a held request lie in engineering; session and request are Bob's. `-` is somebody who is not
+signed in.
 """
 
 from collections.abc import Iterator
@@ -13,14 +14,16 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from agents.kinds import SyncKind
 from agents.models import Agent
+from approvals.models import ApprovalRequest
 from sessions.models import AgentSession, Status
 from tests.declared import make_live
+from tests.held import held_agent, make_policy
 from tests.world import World, console_of
 
 pytestmark = pytest.mark.once
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
-NAMESPACES = {"console", "accounts", "agents", "sessions"}
+NAMESPACES = {"console", "accounts", "approvals", "agents", "sessions"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
 
 READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
@@ -28,6 +31,9 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "console:audit": (200, 200, 200, 200, 200, 302),
     "console:audit_entry": (200, 404, 404, 404, 404, 302),
     "accounts:scopes": (200, 200, 200, 200, 200, 302),
+    "approvals:list": (200, 200, 200, 200, 200, 302),
+    "approvals:count": (200, 200, 200, 200, 200, 302),
+    "approvals:detail": (200, 200, 200, 404, 404, 302),
     "agents:list": (200, 200, 200, 200, 200, 302),
     "agents:detail": (200, 200, 200, 200, 404, 302),
     "agents:state": (200, 200, 200, 200, 404, 302),
@@ -39,6 +45,8 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "sessions:invoke": (200, 200, 200, 200, 404, 302),
 }
 ACTS = {
+    "approvals:decide": (403, 403, 204, 404, 404, 204),
+    "approvals:cancel": (403, 204, 403, 404, 404, 204),
     "agents:reset_sync": (200, 200, 403, 403, 404, 204),
     "sessions:invoke": (204, 204, 403, 403, 404, 204),
     "sessions:message": (200, 200, 403, 403, 404, 204),
@@ -48,7 +56,21 @@ ACTS = {
     "sessions:close": (200, 200, 403, 403, 404, 204),
     "sessions:delete": (204, 204, 403, 403, 404, 204),
 }
-FORM = {"prompt": "x", "text": "x", "key": "k", "title": "x", "tool_use_id": "sevt_unknown", "result": "allow"}
+FORM = {
+    "prompt": "x",
+    "text": "x",
+    "key": "k",
+    "title": "x",
+    "tool_use_id": "sevt_unknown",
+    "result": "allow",
+    "verdict": "approve",
+}
+
+
+@pytest.fixture(autouse=True)
+def held(world: World, agent: Agent, session: AgentSession) -> None:
+    make_policy(world.alice, world.engineering)
+    held_agent(world.bob, world.engineering, "held")
 
 
 def addresses(patterns: list[Any], namespace: str = "") -> Iterator[str]:
@@ -59,6 +81,11 @@ def addresses(patterns: list[Any], namespace: str = "") -> Iterator[str]:
             yield f"{namespace}:{pattern.name}"
 
 
+def held_request() -> list[Any]:
+    """The one request that waits: Bob's, for an agent in engineering."""
+    return list(ApprovalRequest.objects.values_list("pk", flat=True))
+
+
 def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
     given: dict[str, list[Any]] = {
         "console:audit_entry": [1],
@@ -66,8 +93,9 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "sessions:of_agent": [agent.id],
         "sessions:invoke": [agent.id],
     }
-    noun: list[Any] = {"agents": [agent.id], "sessions": [session.id]}.get(name.partition(":")[0], [])
-    args = [] if name.endswith((":list", ":home", ":audit", ":scopes")) else given.get(name, noun)
+    nouns: dict[str, list[Any]] = {"agents": [agent.id], "sessions": [session.id], "approvals": held_request()}
+    noun = nouns.get(name.partition(":")[0], [])
+    args = [] if name.endswith((":list", ":home", ":audit", ":scopes", ":count")) else given.get(name, noun)
     return reverse(name, args=args) + ("?room=/agents" if name == "accounts:scopes" else "")
 
 
