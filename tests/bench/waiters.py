@@ -15,7 +15,7 @@ from tests.served import Served, served
 from tests.waiting import eventually
 
 MANY = 200
-PROMPT = "[events=1 slow=12] wait"
+PROMPT = "[events=1 slow=100] wait"  # longer than a busy machine takes to start them all; each is interrupted
 OTHERS = 60
 
 
@@ -55,13 +55,15 @@ async def _waiting(product: Served, clients: int) -> Seen:
     ) as client:
         waiting = [asyncio.create_task(_invoke(client, product.agent_id)) for _ in range(clients)]
 
-        async def all_wait() -> bool:
-            found = await client.get("/agent-sessions", params={"status": "running"})
-            return len(found.json()) >= clients
+        async def all_wait() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = (await client.get("/sessions", params={"status": "running"})).json()
+            return found if len(found) >= clients else []
 
-        await eventually(all_wait, within=60, what=f"{clients} running sessions")
+        running = await eventually(all_wait, within=90, what=f"{clients} running sessions")
         seen = await _look(product, client)
         assert not any(task.done() for task in waiting), "they do not wait"
+        for session in running:
+            (await client.post(f"/sessions/{session['id']}/interrupt")).raise_for_status()
         for answer in await asyncio.gather(*waiting):
             assert answer["status"] == "idle_end_turn", answer
         return seen
