@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from powerloom.run import devorg
+from powerloom.web.text import visible
 
 SILENCE_SECONDS = 60  # between two frames
 POLL_SECONDS = 0.25
@@ -78,7 +79,7 @@ class Story:
         self.console.print(f"\n[bold]{title.capitalize()}[/bold]")
         try:
             yield
-        except (httpx.HTTPError, WebSocketException, OSError, KeyError) as error:
+        except (httpx.HTTPError, WebSocketException, OSError, LookupError, TypeError, ValueError) as error:
             raise StoryFailed(title, f"{type(error).__name__}: {error}") from error
 
     def _say(self, text: str) -> None:
@@ -180,7 +181,7 @@ class Story:
             words = sync["why"] or f"live as {sync['runtime_resource_id']}, version {sync['runtime_version']}"
             if words != told:
                 told = words
-                self._say(escape(words))
+                self._say(escape(visible(words)))
             if sync["status"] == "synced":
                 return
             time.sleep(POLL_SECONDS)
@@ -195,7 +196,7 @@ class Story:
         with connect(socket_url, proxy=None) as socket:
             while ended is None:
                 frame = json.loads(socket.recv(timeout=SILENCE_SECONDS))
-                self._say(f"[cyan]{frame['type']:<32}[/cyan] {escape(_gist(frame))}")
+                self._say(f"[cyan]{frame['type']:<32}[/cyan] {escape(gist(frame))}")
                 ended = frame if frame["type"] == "powerloom.session_ended" else None
         session = self._call("GET", f"/sessions/{invoked['session_id']}")
         if session["status"] != "idle_end_turn":
@@ -223,12 +224,12 @@ def _zipped(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _gist(frame: dict[str, Any]) -> str:
-    """Return one line of what a frame says."""
+def gist(frame: dict[str, Any]) -> str:
+    """Return one line of what a frame says; a terminal shows it and obeys none of it."""
     payload = frame["payload"]
     blocks = payload.get("content") or []
     text = " ".join(block["text"] for block in blocks if isinstance(block, dict) and block.get("type") == "text")
     if text:
-        return text.replace("\n", " ")[:160]
+        return visible(text.replace("\n", " ")[:160])
     kept = {name: payload[name] for name in ("name", "tool", "input", "stop_reason", "event_count") if name in payload}
-    return json.dumps(kept)[:160] if kept else ""
+    return json.dumps(kept)[:160] if kept else ""  # ASCII only

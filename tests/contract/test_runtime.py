@@ -108,6 +108,14 @@ async def test_it_serves_this_machine_only_under_its_key(tmp_path: Path) -> None
     assert (refused.status_code, none.status_code, taken.status_code) == (401, 401, 200)
 
 
+async def test_without_a_key_of_its_own_it_takes_any_but_wants_one(tmp_path: Path) -> None:
+    with local_runtime(tmp_path, "--key=") as runtime:
+        async with httpx.AsyncClient(base_url=runtime.url, trust_env=False) as http:
+            shown = [{"x-api-key": "any"}, {"authorization": "Bearer any"}, {}]
+            answers = [await http.get("/v1/models", headers=headers) for headers in shown]
+    assert [answer.status_code for answer in answers] == [200, 200, 401]
+
+
 async def test_with_limits_the_301st_create_is_told_to_wait(tmp_path: Path) -> None:
     with local_runtime(tmp_path, "--limits") as runtime:
         async with client(runtime) as cma:

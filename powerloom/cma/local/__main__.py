@@ -76,7 +76,7 @@ async def serve(args: argparse.Namespace, listener: socket.socket) -> None:
     runtime = Runtime(store, hub, Engine(store, hub, pace=max(0.0, args.pace)))
     app = build(
         runtime,
-        key=args.key,
+        key=args.key or None,
         limits=Limits() if args.limits else None,
         faults=Faults(connections) if args.faults else None,
     )

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
+from rich.markup import escape
 
 from agents import deploying
 from agents.fleet import moves
@@ -25,6 +26,7 @@ from powerloom.run.background import leave
 from powerloom.run.ports import is_free
 from powerloom.run.runtime import LocalRuntime
 from powerloom.run.story import Story, StoryFailed
+from powerloom.web.text import visible
 
 HOST = "127.0.0.1"
 
@@ -114,7 +116,8 @@ class Command(BaseCommand):
             if self.process.is_stopping:
                 self.console.print(f"\nStopped during “{failure.step}”; the next start goes on.")
             else:
-                self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {failure}", soft_wrap=True)
+                words = escape(visible(str(failure)))
+                self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {words}", soft_wrap=True)
         if self.once:
             self.process.stop()
         elif not self.process.is_stopping:
