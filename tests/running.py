@@ -34,7 +34,7 @@ from tests.local_runtime import LocalRuntime, local_runtime
 from tests.waiting import until
 from tests.world import World, actor_of
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 class RelayThread:

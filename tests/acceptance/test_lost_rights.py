@@ -12,7 +12,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
 
-SECONDS = 15  # a look every 2 s, then one push or one interrupt; a busy machine is slower
+SECONDS = 30  # a look every 2 s, then one push or one interrupt; a busy machine is slower
 OWNED = "linter"
 
 

@@ -33,7 +33,7 @@ class First(NamedTuple):
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     """The main job, told once, on a data folder that the other tests go on with."""
-    with product(tmp_path_factory.mktemp("up") / "home", "--once") as up:
+    with product(tmp_path_factory.mktemp("up") / "home", ONCE="1") as up:
         return First(up.home, up.process.wait(120), up.output())
 
 
@@ -104,7 +104,7 @@ def test_a_signal_stops_every_process_within_six_seconds_and_frees_the_port(home
         children = children_of(up.process)
         assert children, "the local runtime is a child"
         assert up.stop(signal.SIGTERM) == 0
-    until(lambda: all(is_gone(pid) for pid in children), within=2, what="the end of every child")
+    until(lambda: all(is_gone(pid) for pid in children), what="the end of every child")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", urlsplit(up.url).port or 0)) != 0
 
@@ -114,7 +114,7 @@ def test_the_local_runtime_dies_with_a_killed_parent(home: Path) -> None:
         up.wait_ready()
         children = children_of(up.process)
         up.process.kill()
-        until(lambda: all(is_gone(pid) for pid in children), within=10, what="the end of every orphan")
+        until(lambda: all(is_gone(pid) for pid in children), what="the end of every orphan")
 
 
 def test_a_session_cut_by_a_stop_loses_nothing(home: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_signal_in_the_middle_of_the_story_is_no_failure(home: Path) -> None:
         assert up.stop(signal.SIGINT) == 0
         assert "Stopped during “invoke and stream”" in up.output()
         assert "Failed" not in up.output()
-    until(lambda: all(is_gone(pid) for pid in children), within=2, what="the end of every child")
+    until(lambda: all(is_gone(pid) for pid in children), what="the end of every child")
 
 
 def test_it_says_which_port_is_taken(home: Path) -> None:

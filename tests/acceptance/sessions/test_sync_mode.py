@@ -50,7 +50,7 @@ def follow(running: Served) -> str:
     invoked = running.invoke("[events=2] count")
     for _ in range(2):
         with connect(running.socket_url(invoked)) as socket:
-            socket.recv(timeout=10)
+            socket.recv(timeout=30)
     ticket: str = invoked["ws_ticket"]
     return ticket
 

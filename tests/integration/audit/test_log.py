@@ -131,8 +131,8 @@ def test_a_flood_does_not_wait_for_a_writer_that_holds_the_head(committed_db: Co
         return
     with transaction.atomic(durable=True):
         log.append([log.Record("agent:update", "", target())], actor=actor())
-        rival.start(lambda: refuse(1)).result(timeout=10)
-        rival.start(lambda: refuse(9999)).result(timeout=10)
+        rival.start(lambda: refuse(1)).result(timeout=30)
+        rival.start(lambda: refuse(9999)).result(timeout=30)
 
 
 def test_two_writers_on_one_chain_take_turns(committed_db: Committed, race: Race) -> None:
@@ -149,7 +149,7 @@ def test_a_writer_waits_for_the_one_that_holds_the_head(committed_db: Committed,
         log.append([log.Record("agent:update", "", target())], actor=actor())
         theirs = rival.start(lambda: append(1))
         assert not theirs.done()
-    theirs.result(timeout=10)
+    theirs.result(timeout=30)
     assert list(Entry.objects.order_by("seq").values_list("seq", flat=True)) == [1, 2, 3]
 
 

@@ -260,5 +260,5 @@ def test_a_right_lost_while_a_change_waits_is_lost(committed_world: World, rival
         theirs = rival.start(lambda: submit(create(world.sales), actor=alice))
         assert not theirs.done()
     with pytest.raises(Denied):
-        theirs.result(timeout=10)
+        theirs.result(timeout=30)
     assert isinstance(submit(create(world.sales), actor=bob), Done)

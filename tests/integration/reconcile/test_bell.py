@@ -73,7 +73,7 @@ def test_a_dead_broker_neither_fails_nor_delays_a_write(committed_db: Committed)
     )
     assert done.returncode == 0, done.stderr
     took, rows = done.stdout.split()[1:]
-    assert float(took) < 2.0
+    assert float(took) < 5.0
     assert int(rows) == 1
     assert "could not be rung" in done.stderr
 
@@ -83,7 +83,7 @@ def test_through_redis_it_reaches_the_queue(committed_db: Committed, monkeypatch
     monkeypatch.setattr(bells, "_bells", defaultdict(bells.Bell))
     start = time.monotonic()
     intents.mark_stale("agent", [new_id()])
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < 5.0
     with current_app.connection_for_read() as connection, connection.SimpleQueue("celery") as queue:
         message = queue.get(timeout=5)
         assert message.headers["task"] == bells.TICK

@@ -22,7 +22,7 @@ from tests.recorded import DONE, ended_session, event, invoked, live_agent, obse
 from tests.waiting import eventually
 from tests.world import Api, World, actor_of, api_of, console_of, make_token
 
-PATIENCE = 10
+PATIENCE = 30
 ORIGIN = (b"origin", b"http://testserver")
 HOST = (b"host", b"testserver")
 
