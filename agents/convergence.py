@@ -91,3 +91,29 @@ def attachments_changed(pairs: Collection[tuple[UUID, UUID]], *, urgent: bool = 
     )
     ids = [pk for pk, *pair in rows.values_list("pk", "agent_id", "server_id") if tuple(pair) in pairs]
     intents.mark_stale(SyncKind.CREDENTIAL, ids, urgent=urgent)
+
+
+def credentials_changed(ids: Iterable[UUID], *, urgent: bool = False) -> None:
+    """These credentials have another value, or their servers moved, were attached, detached, withheld or given back.
+
+    `urgent` when it takes something away.
+    """
+    intents.mark_stale(SyncKind.CREDENTIAL, ids, urgent=urgent)
+
+
+def credentials_ended(credentials: Iterable[Credential]) -> None:
+    """These credentials are destroyed: they leave their vaults before anything is added anywhere, and a vault that
+    holds none any more goes too.
+    """
+    ended = list(credentials)
+    intents.mark_stale(SyncKind.CREDENTIAL, [credential.pk for credential in ended], urgent=True)
+    intents.mark_stale(SyncKind.VAULT, {credential.agent_id for credential in ended})
+
+
+def vaults_made(agents: Iterable[UUID]) -> None:
+    """These agents have another vault than before: what the reconciler had given up on is tried again in it."""
+    held = Credential.objects.filter(agent__in=agents, archived_at__isnull=True)
+    stopped = SyncState.objects.filter(
+        kind=SyncKind.CREDENTIAL, object_id__in=held.values("pk"), parked_at__isnull=False, remote_id=""
+    )
+    intents.mark_stale(SyncKind.CREDENTIAL, stopped.values_list("object_id", flat=True))

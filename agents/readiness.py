@@ -2,6 +2,9 @@
 
 An agent is live when what CMA has is what its latest version asks for and the organization's environment is there too.
 An older version that was pushed once stays invocable by its number, because CMA keeps every version.
+
+A credential that is missing does not stand in the way: a session that goes without its tools is told of. But one that
+is on its way for the first time is waited for, and so is the vault that it goes into.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, Subquery, UUIDField
 
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentVersion, Credential
@@ -39,11 +44,15 @@ class Pin:
 
 
 def of(agents: Sequence[Agent]) -> dict[UUID, Readiness]:
-    """Return the readiness of each agent, by id; two queries for any number of them."""
+    """Return the readiness of each agent, by id; three queries for any number of them."""
     states = _states(SyncKind.AGENT, [agent.id for agent in agents])
     environments = _states(SyncKind.ENVIRONMENT, {agent.organization_id for agent in agents})
+    coming = _coming(agents)
     return {
-        agent.id: _readiness(agent, states.get(agent.id), environments.get(agent.organization_id)) for agent in agents
+        agent.id: _readiness(
+            agent, states.get(agent.id), environments.get(agent.organization_id), coming.get(agent.id, "")
+        )
+        for agent in agents
     }
 
 
@@ -58,7 +67,7 @@ def pin(agent: Agent, *, version: int | None = None) -> Pin:
         number, cma_version, why = agent.version, state.remote_version if state else "", missing("agent", state)
     else:
         number, cma_version, why = version, *_pushed(agent, version)
-    if why := why or missing("environment", environment):
+    if why := why or missing("environment", environment) or _coming([agent]).get(agent.id, ""):
         raise NotReady(f"{agent.name} is not live yet: {why}.", why=why)
     assert state is not None
     assert environment is not None
@@ -87,8 +96,27 @@ def _states(kind: SyncKind, ids: Iterable[UUID]) -> dict[UUID, SyncState]:
     return {state.object_id: state for state in SyncState.objects.filter(kind=kind, object_id__in=list(ids))}
 
 
-def _readiness(agent: Agent, state: SyncState | None, environment: SyncState | None) -> Readiness:
-    why = missing("agent", state) or missing("environment", environment)
+def _coming(agents: Sequence[Agent]) -> dict[UUID, str]:
+    """Return, by agent, what of its vault is being pushed for the first time, in words; one query.
+
+    What is parked, or waits for a vault that is, is not waited for: nobody knows how long that takes.
+    """
+    ids, organizations = [agent.id for agent in agents], {agent.organization_id for agent in agents}
+    due = SyncState.objects.filter(organization_id__in=organizations, is_due=True, remote_id="", waits_for="")
+    held = Credential.objects.filter(pk=OuterRef("object_id"), agent__in=ids, archived_at__isnull=True)
+    rows = due.filter(Q(kind=SyncKind.VAULT, object_id__in=ids) | Q(Exists(held), kind=SyncKind.CREDENTIAL))
+    owner = Subquery(held.values("agent")[:1], output_field=UUIDField())
+    owned = rows.annotate(agent=owner, server=Subquery(held.values("server__name")[:1]))
+    found: dict[UUID, str] = {}
+    for kind, object_id, agent_id, server in owned.values_list("kind", "object_id", "agent", "server"):
+        is_vault = kind == SyncKind.VAULT
+        words = "the vault" if is_vault else f"the credential for {server}"
+        found[object_id if is_vault else agent_id] = f"{words} is waiting to be pushed"
+    return found
+
+
+def _readiness(agent: Agent, state: SyncState | None, environment: SyncState | None, coming: str) -> Readiness:
+    why = missing("agent", state) or missing("environment", environment) or coming
     return Readiness(
         live=not why,
         why=why,

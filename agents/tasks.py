@@ -6,12 +6,13 @@ import threading
 
 from celery import shared_task
 
-from agents import deploying, probing, withholding
+from agents import deploying, expiry, probing, withholding
 from agents.deployments import TASK as DEPLOY
 from agents.fleet import journal, moves
 
 SCHEDULE = {
     "agents-withhold": ("agents.tasks.follow_access", 2.0),
+    "agents-expire": ("agents.tasks.expire_credentials", 10.0),
     "agents-deploy": (DEPLOY, 2.0),
     "agents-probe": ("agents.tasks.look_at_servers", 10.0),
     "agents-discoveries": ("agents.tasks.forget_discoveries", 3600.0),
@@ -67,3 +68,9 @@ def follow_fleet() -> None:
 def sweep_calls() -> None:
     """Delete the oldest entries of the log of tool calls."""
     journal.sweep()
+
+
+@shared_task(ignore_result=True)
+def expire_credentials() -> None:
+    """Credentials that have expired leave the runtime."""
+    expiry.expire()

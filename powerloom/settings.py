@@ -238,6 +238,8 @@ RECONCILE_DRIVERS = [  # in the order of their dependencies
     "agents.drivers.skills.SkillDriver",
     "agents.drivers.skills.SkillVersionDriver",
     "agents.drivers.agents.AgentDriver",
+    "agents.drivers.vaults.VaultDriver",
+    "agents.drivers.credentials.CredentialDriver",
 ]
 FLEET_PORT = int(os.environ.get("POWERLOOM_FLEET_PORT", "8001"))
 FLEET_URL = os.environ.get("POWERLOOM_FLEET_URL", "").rstrip("/") or f"http://127.0.0.1:{FLEET_PORT}"

@@ -8,8 +8,10 @@ them.
 """
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +24,7 @@ from agents.archives import read_package
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentKind, AgentSkill, AgentVersion, Skill, SkillVersion
 from powerloom.cma.client import CMA
+from powerloom.cma.local.store import FILE_NAME
 from powerloom.kernel.ids import new_id
 from powerloom.reconcile import intents
 from powerloom.reconcile.models import SyncState
@@ -157,10 +160,25 @@ class Runtime:
     def versions(self, skill_id: str) -> list[dict[str, Any]]:
         return self._all(lambda cma, page: cma.skills.versions.list(skill_id, page))
 
+    def vaults(self) -> list[dict[str, Any]]:
+        """Every live vault, newest first."""
+        return self._all(lambda cma, page: cma.vaults.list(page=page))
+
+    def credentials(self, vault_id: str) -> list[dict[str, Any]]:
+        """Every live credential of a vault, newest first."""
+        return self._all(lambda cma, page: cma.credentials.list(vault_id, page=page))
+
+    def token(self, credential_id: str) -> str | None:
+        """The token that a credential holds, which no call ever tells: read from the runtime's own file."""
+        with closing(sqlite3.connect(self.process.data / FILE_NAME, timeout=20)) as file:
+            row = file.execute("SELECT secret FROM document WHERE id = ?", (credential_id,)).fetchone()
+        return json.loads(row[0])["token"] if row and row[0] else None
+
     def clear(self) -> None:
         """Take everything off it, for the next test."""
         self.faults.clear()
         agents, environments, skills = self.agents(), self.environments(), self.skills()
+        vaults = self.vaults()
 
         async def away(cma: CMA) -> None:
             for agent in agents:
@@ -169,6 +187,8 @@ class Runtime:
                 await cma.environments.delete(environment["id"])
             for skill in skills:
                 await cma.skills.delete(skill["id"])
+            for vault in vaults:
+                await cma.vaults.delete(vault["id"])
 
         self.ask(away)
 

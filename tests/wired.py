@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from accounts import sealing
 from accounts.models import OU, User
 from agents import minting
-from agents.commands.credentials import CreateCredential
+from agents.commands.credentials import CreateCredential, RotateCredential
 from agents.models import (
     Agent,
     AgentMCPServer,
@@ -44,10 +46,7 @@ def make_credential(
     by: User, agent: Agent, server: MCPServer, *, token: str = "", expires_at: datetime | None = None
 ) -> Credential:
     """Give the agent a credential as this user: minted, or the token given."""
-    organization_id = agent.organization_id
-    sealed_id, bearer_hash = (
-        minting.sealed_token(organization_id, token) if token else minting.sealed_bearer(organization_id)
-    )
+    sealed_id, bearer_hash = _sealed(agent.organization_id, token)
     command = CreateCredential(
         id=new_id(),
         agent_id=agent.id,
@@ -59,3 +58,28 @@ def make_credential(
     )
     credential: Credential = done(command, by)
     return credential
+
+
+def rotate(by: User, credential: Credential, *, token: str = "", expires_at: datetime | None = None) -> Credential:
+    """Replace a credential's value as this user: by a minted one, or by the token given."""
+    sealed_id, bearer_hash = _sealed(credential.organization_id, token)
+    command = RotateCredential(
+        credential_id=credential.id,
+        sealed_id=sealed_id,
+        bearer_hash=bearer_hash,
+        source=CredentialSource.GIVEN if token else CredentialSource.MINTED,
+        expires_at=expires_at,
+    )
+    rotated: Credential = done(command, by)
+    return rotated
+
+
+def value_of(credential: Credential) -> str:
+    """The value that a credential has now."""
+    sealed = Credential.objects.select_related("sealed").get(pk=credential.pk).sealed
+    assert sealed is not None
+    return sealing.unseal(sealed)
+
+
+def _sealed(organization_id: UUID, token: str) -> tuple[UUID, str]:
+    return minting.sealed_token(organization_id, token) if token else minting.sealed_bearer(organization_id)

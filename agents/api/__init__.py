@@ -2,8 +2,30 @@
 
 from ninja import Router
 
-from agents.api import agents, attachments, deployments, grants, server_attachments, servers, skills, sync, versions
+from agents.api import (
+    agents,
+    attachments,
+    credentials,
+    deployments,
+    grants,
+    server_attachments,
+    servers,
+    skills,
+    sync,
+    versions,
+)
 
 router = Router()
-for part in (agents, versions, attachments, server_attachments, skills, grants, servers, sync, deployments):
+for part in (
+    agents,
+    versions,
+    attachments,
+    server_attachments,
+    skills,
+    grants,
+    servers,
+    credentials,
+    sync,
+    deployments,
+):
     router.add_router("", part.router)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any  # JSON
 from uuid import UUID
 
+from django.utils import timezone
+
 from accounts.models import Binding
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
-from agents import queries, readiness, withholding
+from agents import bearers, queries, readiness, withholding
 from agents.actions import Action
 from agents.api.server_rows import server_attachments
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentSkill, AgentVersion, Skill, SkillVersion
+from agents.models import Agent, AgentSkill, AgentVersion, Credential, Skill, SkillVersion
 from agents.queries.agents import attachments_of
 from agents.queries.lists import sync_states
 from agents.queries.server_attachments import server_attachments_of
@@ -43,6 +45,14 @@ SKILL_ACTIONS = (
     Action.SKILL_UPDATE,
     Action.SKILL_UPLOAD,
     Action.SKILL_USE,
+)
+
+
+CREDENTIAL_ACTIONS = (
+    Action.CREDENTIAL_DELETE,
+    Action.CREDENTIAL_RESET_SYNC,
+    Action.CREDENTIAL_REVEAL,
+    Action.CREDENTIAL_ROTATE,
 )
 
 
@@ -108,6 +118,19 @@ def skill_versions(rows: Sequence[SkillVersion], *, current: UUID | None) -> lis
     """Return versions of one skill, whose current one is `current`; one query."""
     states = sync_states(SyncKind.SKILL_VERSION, [row.id for row in rows])
     return [_skill_version(row, states.get(row.id), is_current=row.id == current) for row in rows]
+
+
+def credentials(rows: Sequence[Credential]) -> list[JSON]:
+    """Return credentials as the list shows them; one query."""
+    states = sync_states(SyncKind.CREDENTIAL, [row.id for row in rows])
+    return [_credential(row, states.get(row.id)) for row in rows]
+
+
+def credential(row: Credential, actor: Actor) -> JSON:
+    """Return one credential as the list shows it and more."""
+    state = sync_states(SyncKind.CREDENTIAL, [row.id]).get(row.id)
+    why = readiness.missing("credential", state)
+    return _credential(row, state) | {"sync": _sync(state, why=why), "can": _can(row, actor, CREDENTIAL_ACTIONS)}
 
 
 def grants(rows: Sequence[Binding]) -> list[JSON]:
@@ -184,6 +207,23 @@ def _skill_version(row: SkillVersion, state: SyncState | None, *, is_current: bo
     }
 
 
+def _credential(row: Credential, state: SyncState | None) -> JSON:
+    return {
+        "id": row.id,
+        "agent_id": row.agent_id,
+        "mcp_server_registration_id": row.server_id,
+        "source": row.source,
+        "number": row.number,
+        "usable": bearers.is_good(row, timezone.now()),
+        "sync_status": status.of(state),
+        "created_at": row.created_at,
+        "rotated_at": row.rotated_at,
+        "expires_at": row.expires_at,
+        "voided_at": row.voided_at,
+        "revealed_at": row.revealed_at,
+    }
+
+
 def _sync(state: SyncState | None, *, why: str) -> JSON:
     known = state or SyncState()
     return {
@@ -213,5 +253,5 @@ def _remote_id(state: SyncState | None) -> str | None:
     return (state.remote_id or None) if state else None
 
 
-def _can(row: Agent | Skill, actor: Actor, actions: Sequence[Action]) -> dict[str, bool]:
+def _can(row: Agent | Skill | Credential, actor: Actor, actions: Sequence[Action]) -> dict[str, bool]:
     return {action: not reason for action, reason in reasons_against(actor, row.target(), actions).items()}

@@ -9,7 +9,7 @@ from uuid import UUID
 from ninja import Schema
 
 from agents.connections import Holding
-from agents.models import AgentKind, DeploymentStatus, ServerState, SkillType
+from agents.models import AgentKind, CredentialSource, DeploymentStatus, ServerState, SkillType
 from agents.spec import AgentSpec, ModelChoice, Permission, Prebuilt, ServerTool, Tools
 from powerloom.reconcile.status import SyncStatus
 
@@ -192,3 +192,34 @@ class GrantOut(Schema):
     principal_id: UUID
     principal_ref: str
     created_at: datetime
+
+
+class CredentialOut(Schema):
+    """What may be known of a credential; never its value. `usable`: it has neither expired nor been voided."""
+
+    id: UUID
+    agent_id: UUID
+    mcp_server_registration_id: UUID
+    source: CredentialSource
+    number: int
+    usable: bool
+    sync_status: SyncStatus
+    created_at: datetime
+    rotated_at: datetime | None
+    expires_at: datetime | None
+    voided_at: datetime | None
+    revealed_at: datetime | None
+
+
+class CredentialDetailOut(CredentialOut):
+    """One credential with where it stands, and what the caller may do with it."""
+
+    sync: SyncOut
+    can: dict[str, bool]
+
+
+class RevealedOut(CredentialDetailOut):
+    """A credential with its value, the one time that it is shown; null, and `secret_already_shown`, at a repeat."""
+
+    token: str | None
+    secret_already_shown: bool = False

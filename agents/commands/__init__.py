@@ -2,7 +2,7 @@
 
 from agents.commands.agents import AgentFields, ArchiveAgent, CreateAgent, UpdateAgent
 from agents.commands.attachments import AttachSkill, DetachSkill
-from agents.commands.credentials import CreateCredential
+from agents.commands.credentials import CreateCredential, DeleteCredential, RevealCredential, RotateCredential
 from agents.commands.deployments import (
     CreateDeployment,
     DeploymentChanges,
@@ -33,7 +33,7 @@ from agents.commands.skills import (
     UpdateSkill,
     UploadSkillVersion,
 )
-from agents.commands.sync import ResetAgentSync, ResetSkillSync
+from agents.commands.sync import ResetAgentSync, ResetCredentialSync, ResetSkillSync
 
 __all__ = [
     "ActivateSkillVersion",
@@ -48,6 +48,7 @@ __all__ = [
     "CreateDeployment",
     "CreateServer",
     "CreateSkill",
+    "DeleteCredential",
     "DeploymentChanges",
     "DeploymentFields",
     "DestroyDeployment",
@@ -58,11 +59,14 @@ __all__ = [
     "PinTools",
     "ProbeServer",
     "ResetAgentSync",
+    "ResetCredentialSync",
     "ResetSkillSync",
     "RestoreAgent",
     "RetryDeployment",
+    "RevealCredential",
     "RevokeFileRoot",
     "RevokeSkillGrant",
+    "RotateCredential",
     "ServerChanges",
     "ServerFields",
     "SkillChanges",

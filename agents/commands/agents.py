@@ -14,6 +14,7 @@ from accounts.principals import enroll, home_path, retire
 from accounts.queries import ou_for, principal_for
 from agents import convergence, queries
 from agents.actions import Action
+from agents.commands.credentials import retire_credentials
 from agents.commands.versions import changed_spec, first_version, next_version
 from agents.models import Agent, AgentKind
 from agents.spec import (
@@ -128,6 +129,7 @@ def archive_agent(command: ArchiveAgent, *, subject: Subject, actor: Actor) -> C
     agent.archived_at, agent.generation = timezone.now(), agent.generation + 1
     agent.save(update_fields=["archived_at", "generation", "updated_at"])
     retire(agent.id)
+    retire_credentials(agent=agent)
     convergence.agents_changed([agent.id], urgent=True)
     return Change(agent, {"archived": False}, {"archived": True})
 

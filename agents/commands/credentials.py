@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, ClassVar  # Any: audit payloads are JSON
 from uuid import UUID
 
+from django.db.models import F
 from django.utils import timezone
 from pydantic import AwareDatetime, Field
 
 from accounts import sealing
 from accounts.models import Sealed
-from agents import convergence, queries
+from agents import bearers, convergence, queries
 from agents.actions import Action
 from agents.endpoints import endpoint_of, origin_of
 from agents.minting import SEALED
 from agents.models import Agent, Credential, CredentialSource, MCPServer
-from agents.queries.credentials import credentials_of, server_to_show_to
+from agents.queries.credentials import credential_for_change, credentials_of
+from agents.queries.servers import server_for_read
 from agents.spec import MAX_MCP_SERVERS
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.errors import Conflict, Invalid
 from powerloom.kernel.refs import Actor, Target
 
 MAX_CREDENTIALS = MAX_MCP_SERVERS  # of one agent, because CMA keeps at most 20 in a vault
+
+ROTATED = (
+    "sealed",
+    "bearer_hash",
+    "earlier_hash",
+    "source",
+    "origin",
+    "expires_at",
+    "number",
+    "generation",
+    "rotated_at",
+    "voided_at",
+    "revealed_at",
+)
 
 BearerHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -48,9 +66,41 @@ class CreateCredential(Command):
         return [*super().minted_values(), *minted]
 
 
+class RotateCredential(Command):
+    """Replace a credential's value. The one before stays good at the fleet until the vault has the new one.
+
+    The new one lives as long as the one before was meant to, unless `expires_at` says otherwise. Needs
+    `mcp_server:use` of the actor too.
+    """
+
+    action: ClassVar[str] = Action.CREDENTIAL_ROTATE
+    credential_id: UUID
+    sealed_id: UUID
+    bearer_hash: BearerHash
+    source: CredentialSource = CredentialSource.MINTED
+    expires_at: AwareDatetime | None = None
+
+
+class RevealCredential(Command):
+    """Note that a minted value is shown, once, to be put into the foreign server that it is for.
+
+    The edge shows it to whoever submitted this, and to nobody else ever. Needs `mcp_server:use` too.
+    """
+
+    action: ClassVar[str] = Action.CREDENTIAL_REVEAL
+    credential_id: UUID
+
+
+class DeleteCredential(Command):
+    """Destroy a credential's value for good. The fleet refuses it from that moment; its row stays for the record."""
+
+    action: ClassVar[str] = Action.CREDENTIAL_DELETE
+    credential_id: UUID
+
+
 def load_create(command: CreateCredential, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)  # locked: two at once make one
-    server = server_to_show_to(actor, command.server_id)
+    server = server_for_read(actor, command.server_id)
     existing = credentials_of(agent).filter(server=server).first()
     target = Target("credential", command.id, server.name, agent.organization_id, agent.ou.path)
     return Subject((agent, server, existing), existing.target() if existing else target, needs=_use(server))
@@ -78,6 +128,100 @@ def create_credential(command: CreateCredential, *, subject: Subject, actor: Act
     credential.save(force_insert=True)
     convergence.credential_created(credential)
     return Change(credential, None, _described(credential))
+
+
+def load_one(command: RotateCredential | RevealCredential, actor: Actor) -> Subject:
+    credential = credential_for_change(actor, command.credential_id)
+    server = server_for_read(actor, credential.server_id)
+    return Subject(credential, credential.target(), needs=_use(server))
+
+
+@handles(RotateCredential, load=load_one)
+def rotate_credential(command: RotateCredential, *, subject: Subject, actor: Actor) -> Change:
+    credential: Credential = subject.row
+    _check_value(credential.server, command.source)
+    _check_expiry(command.expires_at)
+    if (credential.source, command.source) == (CredentialSource.GIVEN, CredentialSource.MINTED):
+        raise Invalid("This credential is the server's own token. Give the new one.", field="token")
+    before, old, now = _described(credential), credential.sealed, timezone.now()
+    credential.earlier_hash = _still_good(credential, now)
+    credential.expires_at = command.expires_at or _renewed(credential, now)
+    credential.sealed = _taken(command.sealed_id, credential.organization_id)
+    credential.bearer_hash = command.bearer_hash
+    credential.source, credential.origin = command.source, _origin(credential.server)
+    credential.rotated_at, credential.voided_at, credential.revealed_at = now, None, None
+    credential.number, credential.generation = credential.number + 1, credential.generation + 1
+    credential.save(update_fields=ROTATED)
+    _destroy([old.pk] if old else [])
+    convergence.credentials_changed([credential.id])
+    return Change(credential, before, _described(credential))
+
+
+# Not holdable: whoever approved it would have it replayed by a worker, which has nobody to show the value to.
+@handles(RevealCredential, load=load_one, holdable=False)
+def reveal_credential(command: RevealCredential, *, subject: Subject, actor: Actor) -> Change:
+    credential: Credential = subject.row
+    if credential.source != CredentialSource.MINTED or not credential.is_for_foreign:
+        raise Conflict("Only a bearer that was minted here for a foreign server is ever shown.")
+    if credential.revealed_at is not None:
+        raise Conflict("This bearer was shown already. Rotate the credential to get another one.")
+    if not bearers.is_good(credential, timezone.now()):
+        raise Conflict("This bearer is no longer good. Rotate the credential to get another one.")
+    credential.revealed_at, credential.generation = timezone.now(), credential.generation + 1
+    credential.save(update_fields=["revealed_at", "generation"])
+    return Change(credential, {"revealed": False}, {"revealed": True, "number": credential.number})
+
+
+def load_delete(command: DeleteCredential, actor: Actor) -> Subject:
+    credential = credential_for_change(actor, command.credential_id)
+    return Subject(credential, credential.target())
+
+
+@handles(DeleteCredential, load=load_delete, holdable=False)
+def delete_credential(command: DeleteCredential, *, subject: Subject, actor: Actor) -> Change:
+    credential: Credential = subject.row
+    _end([credential])
+    return Change(credential, _described(credential), None)
+
+
+def retire_credentials(*, agent: Agent | None = None, server: MCPServer | None = None) -> list[UUID]:
+    """Destroy the credentials of an agent, of a server, or of both together; returns their ids."""
+    owners = {name: row for name, row in (("agent", agent), ("server", server)) if row is not None}
+    assert owners, "the credentials of nobody are not all credentials"
+    live = Credential.objects.filter(archived_at__isnull=True, **owners).order_by("pk")
+    ended = list(live.select_for_update())
+    _end(ended)
+    return [credential.id for credential in ended]
+
+
+def _end(ended: Sequence[Credential]) -> None:
+    """Destroy the values and keep the rows."""
+    rows = Credential.objects.filter(pk__in=[credential.pk for credential in ended])
+    values = [credential.sealed_id for credential in ended if credential.sealed_id]
+    gone: dict[str, Any] = {"sealed": None, "bearer_hash": "", "earlier_hash": "", "archived_at": timezone.now()}
+    rows.update(**gone, generation=F("generation") + 1)
+    _destroy(values)
+    convergence.credentials_ended(ended)
+
+
+def _destroy(values: Sequence[UUID]) -> None:
+    Sealed.objects.filter(pk__in=values).delete()
+
+
+def _still_good(credential: Credential, now: datetime) -> str:
+    """Return the hash that stays good beside the new one: what the vault has now, were there two rotations in a row.
+
+    One that was no longer good does not become so again, and at a foreign server none is ours to judge.
+    """
+    if credential.is_for_foreign or not bearers.is_good(credential, now):
+        return ""
+    return credential.earlier_hash or credential.bearer_hash
+
+
+def _renewed(credential: Credential, now: datetime) -> datetime | None:
+    if credential.expires_at is None:
+        return None
+    return now + (credential.expires_at - (credential.rotated_at or credential.created_at))
 
 
 def _repeated(command: CreateCredential, existing: Credential) -> Change:

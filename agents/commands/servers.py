@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_serializer, model_validator
 from accounts.queries import ou_for
 from agents import convergence, pins, probing, queries
 from agents.actions import Action
+from agents.commands.credentials import retire_credentials
 from agents.endpoints import origin_of
 from agents.models import Credential, Discovery, MCPDeployment, MCPServer, ServerState
 from agents.queries.servers import deployment_to_face, discovery_for, server_for_archive, users_of_server
@@ -221,6 +222,7 @@ def archive_server(command: ArchiveServer, *, subject: Subject, actor: Actor) ->
         raise Conflict(f"{server.name} is attached to agents ({names}). Detach it first.")
     server.archived_at, server.probe_due_at = timezone.now(), None
     _save(server, "archived_at", "probe_due_at")
+    retire_credentials(server=server)
     return Change(server, {"archived": False}, {"archived": True})
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from agents import queries
 from agents.actions import Action
 from agents.kinds import SyncKind
-from agents.models import Agent, Skill
+from agents.models import Agent, Credential, Skill
+from agents.queries.credentials import credential_for_change
 from agents.queries.skills import versions_of
 from agents.queries.sync import parked
 from powerloom.commands.registry import Change, Command, Subject, handles
@@ -29,6 +30,13 @@ class ResetSkillSync(Command):
 
     action: ClassVar[str] = Action.SKILL_RESET_SYNC
     skill_id: UUID
+
+
+class ResetCredentialSync(Command):
+    """Push a credential's value again; its agent's vault too, if that is parked."""
+
+    action: ClassVar[str] = Action.CREDENTIAL_RESET_SYNC
+    credential_id: UUID
 
 
 def load_agent(command: ResetAgentSync, actor: Actor) -> Subject:
@@ -61,3 +69,18 @@ def reset_skill_sync(command: ResetSkillSync, *, subject: Subject, actor: Actor)
     for id_ in stopped:
         intents.reset(SyncKind.SKILL_VERSION, id_)
     return Change(skill, None, {"reset": [SyncKind.SKILL, *[SyncKind.SKILL_VERSION for _ in stopped]]})
+
+
+def load_credential(command: ResetCredentialSync, actor: Actor) -> Subject:
+    credential = credential_for_change(actor, command.credential_id)
+    return Subject(credential, credential.target())
+
+
+@handles(ResetCredentialSync, load=load_credential, holdable=False)
+def reset_credential_sync(command: ResetCredentialSync, *, subject: Subject, actor: Actor) -> Change:
+    credential: Credential = subject.row
+    vault = parked(SyncKind.VAULT, [credential.agent_id])
+    intents.reset(SyncKind.CREDENTIAL, credential.id)
+    for id_ in vault:
+        intents.reset(SyncKind.VAULT, id_)
+    return Change(credential, None, {"reset": [SyncKind.CREDENTIAL, *[SyncKind.VAULT for _ in vault]]})

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from accounts import rbac
 from agents.actions import Action
-from agents.models import Agent, Credential, MCPServer
+from agents.models import Agent, Credential
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
@@ -37,15 +37,6 @@ def credentials_of(agent: Agent) -> QuerySet[Credential]:
     """Return the live credentials of an agent that the caller already holds, with their servers."""
     live = Credential.objects.filter(agent=agent, archived_at__isnull=True)
     return live.select_related("agent__ou", "server__ou").order_by("pk")
-
-
-def server_to_show_to(actor: Actor, server_id: UUID) -> MCPServer:
-    """Return a live MCP server that the actor may read; to use it is the bus's question. Raises `NotFound`."""
-    rows = MCPServer.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
-    found = rows.filter(rbac.permitted(actor, Action.MCP_SERVER_READ), pk=server_id).select_related("ou").first()
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _one(rows: QuerySet[Credential], credential_id: UUID) -> Credential:

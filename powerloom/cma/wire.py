@@ -9,6 +9,7 @@ stream's frames are decoded once. The SDK still does authentication, headers, qu
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from anthropic._streaming import AsyncStream  # the public name `anthropic.Async
 
 from powerloom.cma.errors import AccountProblem, CMAError, Conflict, Missing, NameTaken, Rejected, Unavailable
 from powerloom.cma.types import JSON, Files, Page
+
+# Its debug lines hold whole bodies, and those of vaults hold secrets.
+logging.getLogger("anthropic").setLevel(logging.WARNING)
 
 BETA = {"anthropic-beta": "managed-agents-2026-04-01"}
 

@@ -1,7 +1,8 @@
 """What a sweep believes, what it finds, and how a finding is written: only onto a row that is still as it was believed
 to be.
 
-equal after all       new version and time are noted, nothing else (somebody touched what is not ours)
+equal after all       new version and time are noted, nothing else (somebody touched what is not ours); but what holds a
+                      secret is due, because who touched it may have changed what cannot be read
 different             the field diff is kept, and the row is due
 gone                  the row is due without an id: it is made anew, and what names it is read again
 """
@@ -27,6 +28,7 @@ from powerloom.reconcile.push import GONE, judge
 from powerloom.reconcile.record import reread
 from powerloom.reconcile.result import SETTLED, Done, Odd, Remote, Turn, Vanished, columns
 
+TOUCHED = [{"path": "secret", "desired": "as it was pushed", "actual": "unknown, touched by another hand"}]
 NO_LONGER_THERE = [{"path": "", "desired": "there", "actual": "gone"}]
 
 
@@ -71,7 +73,7 @@ def compare(driver: Driver, found: Sequence[tuple[Belief, JSON]], now: datetime)
     jobs = jobs_of([belief for belief, _ in found])
     judged = [(belief, judge(driver, jobs[belief.pk], answer)) for belief, answer in found if belief.pk in jobs]
     with transaction.atomic(durable=True):
-        return sum(_note(belief, result, now) for belief, result in judged)
+        return sum(_note(driver, belief, result, now) for belief, result in judged)
 
 
 def vanish(driver: Driver, gone: Sequence[Belief], now: datetime) -> int:
@@ -102,10 +104,12 @@ def _believed(rows: Any, now: datetime) -> dict[str, Belief]:
     return {row["remote_id"]: Belief.of(row, now) for row in found.iterator()}
 
 
-def _note(belief: Belief, result: Done | Odd, now: datetime) -> bool:
+def _note(driver: Driver, belief: Belief, result: Done | Odd, now: datetime) -> bool:
     remote = result.remote
     assert remote is not None
     facts = {"remote_version": remote.version, "remote_updated_at": remote.updated_at}
+    if isinstance(result, Done) and driver.holds_secrets:
+        return _write(belief, {**facts, "actual_hash": "", "drift": TOUCHED, "due_at": now, **FRESH}, now)
     if isinstance(result, Done):
         same = {"actual_hash": result.desired_hash, "desired_hash": result.desired_hash, "actual": result.document}
         _write(belief, {**SETTLED, **facts, **same}, now)

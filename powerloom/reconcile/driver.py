@@ -107,6 +107,9 @@ class Driver(ABC):
     creates: ClassVar[str] = CREATE
     others: ClassVar[str] = OTHER
     parent_kind: ClassVar[str | None] = None  # set when CMA lists these per parent
+    # A call carries a value that cannot be read back: whoever is unsure sends it again, and the words of an error are
+    # not kept, because they may repeat it.
+    holds_secrets: ClassVar[bool] = False
 
     # Ours
 

@@ -2,7 +2,7 @@
 
     not wanted        archive or delete what is there
     nothing there     adopt what a lost answer left behind, else create
-    unsure            read first; equal is done, archived is vanished
+    unsure            read first; equal is done (but for what holds secrets), archived is vanished
     else              update, always with the version it rests on
     afterwards        the answer, projected, must be the document that was sent
 
@@ -149,7 +149,8 @@ class Line:
         except Exception as error:
             # A defect of ours in one object's document must not stop the others; the words of the error may hold
             # secrets.
-            log.exception("A driver failed", extra={"kind": job.state.kind, "object": str(job.state.object_id)})
+            about = {"kind": job.state.kind, "object": str(job.state.object_id), "error_type": type(error).__name__}
+            log.exception("A driver failed", extra=about, exc_info=not drivers()[job.state.kind].holds_secrets)
             return Failed(Condition.DEFECT, f"Powerloom could not make the call ({type(error).__name__})", is_lost=True)
 
     def _failure(self, job: Job, error: CMAError | TimeoutError) -> Result:
@@ -160,7 +161,7 @@ class Line:
             self.blocked[driver.others if job.state.remote_id else driver.creates] = error.retry_after or 0.0
         self.is_down |= isinstance(error, Unavailable) and error.status is None
         self._is_refused |= isinstance(error, AccountProblem)
-        result = failure(error)
+        result = failure(error, held_a_secret=driver.holds_secrets)
         if isinstance(result, Failed) and (job.state.kind, job.state.object_id) in self._found:
             return replace(result, is_lost=True)  # it is there, and only its stamp tells: look again before a create
         return result
@@ -188,7 +189,9 @@ class Line:
         if remote.is_archived:
             return Vanished()
         seen = judge(driver, job, answer)
-        return seen if isinstance(seen, Done) else judge(driver, job, await driver.update(self.calls, job, remote))
+        if isinstance(seen, Done) and not driver.holds_secrets:
+            return seen
+        return judge(driver, job, await driver.update(self.calls, job, remote))
 
     async def _remove(self, driver: Driver, job: Job, remote_id: str) -> Done:
         if remote_id:

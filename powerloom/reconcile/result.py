@@ -118,17 +118,21 @@ class Failed:
 Result = Done | Waits | Later | Vanished | Odd | Paused | Failed
 
 
-def failure(error: CMAError) -> Failed | Paused:
-    """Return what an error of the client means for the row that met it.
+WITHHELD = "its words are not kept, because the call held a secret"
+
+
+def failure(error: CMAError, *, held_a_secret: bool = False) -> Failed | Paused:
+    """Return what an error of the client means for the row that met it; `held_a_secret`: without CMA's own words.
 
     404 on the row's own id is not judged here: only the caller knows whose id it was.
     """
+    said = WITHHELD if held_a_secret else error.message
     if isinstance(error, AccountProblem):
-        return Paused(f"CMA refuses this organization's account ({_code(error)}): {error.message}")
+        return Paused(f"CMA refuses this organization's account ({_code(error)}): {said}")
     if isinstance(error, Unavailable):
-        return _unavailable(error)
+        return _unavailable(error, said)
     condition, words, is_permanent = REFUSALS.get(type(error), UNKNOWN)
-    return Failed(condition, f"{words} ({_code(error)}): {error.message}", is_permanent=is_permanent)
+    return Failed(condition, f"{words} ({_code(error)}): {said}", is_permanent=is_permanent)
 
 
 REFUSALS: dict[type[CMAError], tuple[Condition, str, bool]] = {
@@ -139,11 +143,11 @@ REFUSALS: dict[type[CMAError], tuple[Condition, str, bool]] = {
 UNKNOWN = (Condition.REJECTED, "CMA does not know what this names", False)
 
 
-def _unavailable(error: Unavailable) -> Failed:
+def _unavailable(error: Unavailable, said: str) -> Failed:
     wait = error.retry_after or 0.0
     if error.status == 429:
         return Failed(Condition.RATE_LIMITED, "CMA's rate limit was reached", retry_after=wait)
-    sentence = f"CMA did not take the call ({_code(error)}): {error.message}"
+    sentence = f"CMA did not take the call ({_code(error)}): {said}"
     return Failed(Condition.UNREACHABLE, sentence, retry_after=wait, is_lost=error.answer_lost)
 
 

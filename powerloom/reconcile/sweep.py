@@ -7,7 +7,8 @@ so a page that was old when it arrived says nothing. What is missing from the pa
 counts as vanished.
 
 A pass may use a quarter of the read budget: every 60 s while it fits into that, else as often as it fits. What CMA
-lists per parent (versions of skills) goes round in what is left, those looked at longest ago first.
+lists per parent (versions of skills, credentials of vaults) goes round in what is left, those looked at longest ago
+first.
 """
 
 from __future__ import annotations
@@ -224,15 +225,21 @@ def _one_parent(turn: Pass, driver: Driver, object_id: UUID, remote_id: str) -> 
         seen = _run(turn, partial(_children, driver, remote_id))
     except Missing:
         return  # the parent itself is gone, which its own list tells
-    _ask_for(turn, driver, [belief for id_, belief in believed.items() if id_ not in seen and belief.is_quiet])
+    quiet = {id_: belief for id_, belief in believed.items() if belief.is_quiet}
+    pairs = [(belief, seen[id_]) for id_, belief in quiet.items() if id_ in seen]
+    moved = [(belief, answer) for belief, answer in pairs if driver.remote(answer) != belief.remote]
+    if moved:
+        turn.drifted += compare(driver, moved, turn.clock())
+    _ask_for(turn, driver, [belief for id_, belief in quiet.items() if id_ not in seen])
 
 
-async def _children(driver: Driver, parent: str, calls: Calls) -> set[str]:
-    seen: set[str] = set()
+async def _children(driver: Driver, parent: str, calls: Calls) -> dict[str, JSON]:
+    """Return what CMA lists under a parent, by CMA's id."""
+    seen: dict[str, JSON] = {}
     cursor: str | None = None
     while True:
         page = await driver.page(calls, cursor, parent)
-        seen |= {driver.remote(answer).id for answer in page.data}
+        seen |= {driver.remote(answer).id: answer for answer in page.data}
         if page.next_page is None:
             return seen
         cursor = page.next_page

@@ -47,7 +47,8 @@ def perform(
 
     201 when `created`, 200 otherwise, 204 when there is nothing to render, 202 when a policy holds the set.
     `find` reads the row again, under the rights of now, when an Idempotency-Key repeats the write. `once` holds values
-    that are shown a single time (a token's text): a repeat answers null for them and `secret_already_shown: true`.
+    that are shown a single time (a token's text): a repeat answers null for them and `secret_already_shown: true`. One
+    that is a function is asked for its value, with the row, after the write and not at a repeat.
     """
     actor = actor_of(request)
     if is_dry_run(request):
@@ -57,7 +58,8 @@ def perform(
         return JsonResponse(done.request, status=202)
     if render is None:
         return HttpResponse(status=204)
-    shown = render(_row(done, actor, find), actor) | _shown_once(once, again=done.replayed)
+    row = _row(done, actor, find)
+    shown = render(row, actor) | _shown_once(once, row, again=done.replayed)
     return JsonResponse(shown, status=201 if created else 200)
 
 
@@ -68,10 +70,12 @@ def _row(done: Done, actor: Actor, find: Find | None) -> Any:
     return find(actor, done.refs[0][1])
 
 
-def _shown_once(once: Mapping[str, Any] | None, *, again: bool) -> dict[str, Any]:
-    if not once or not again:
-        return dict(once or {})
-    return dict.fromkeys(once) | {"secret_already_shown": True}
+def _shown_once(once: Mapping[str, Any] | None, row: Any, *, again: bool) -> dict[str, Any]:
+    if not once:
+        return {}
+    if again:
+        return dict.fromkeys(once) | {"secret_already_shown": True}
+    return {name: value(row) if callable(value) else value for name, value in once.items()}
 
 
 def is_dry_run(request: HttpRequest) -> bool:

@@ -28,6 +28,7 @@ from tests.declared import attach, make_agent, make_rule, make_skill, make_versi
 from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
 from tests.routes import INSTEAD, MEMBER, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
+from tests.wired import make_credential, make_foreign, make_managed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
 GUARDED = sorted(route for route, right in TABLE.items() if right not in {PUBLIC, MEMBER})
@@ -125,6 +126,9 @@ def stage(world: World) -> Stage:
     own_token = api_of(actor).post("/users/me/personal-access-tokens", {"name": "mine"}).json()
     kept = {"name": "dsn", "ou_id": str(world.engineering.id), "value": "postgres://x"}
     secret = api_of(alice).post("/secrets", kept).json()
+    tracker = make_foreign(world.engineering)
+    credential = make_credential(alice, agent, tracker)
+    parrot = make_managed(world.engineering)
     grant = api_of(alice).post(f"/skills/{skill.id}/grants", {"principal_id": str(victim.id)}).json()
     empty = make_ou(world.engineering, "empty")
     gated = make_ou(world.engineering, "gated")
@@ -159,6 +163,7 @@ def stage(world: World) -> Stage:
         "request_id": str(held.id),
         "rule_id": make_rule(alice, "tools.acme.internal"),
         "server_id": str(register_server(alice, world.engineering, tools=["search"]).id),
+        "credential_id": str(credential.id),
         "session_id": str(make_session(world, agent).id),
     }
     new = {"name": "new", "display_name": "New"}
@@ -191,6 +196,7 @@ def stage(world: World) -> Stage:
         "POST /egress-rules": {"pattern": "*.acme.internal"},
         "POST /mcp-servers": {**new, **here, "url": "https://tools.acme.example/mcp"},
         "PATCH /mcp-servers/{server_id}": {"description": "Another."},
+        "POST /credentials": {"agent_id": str(agent.id), "mcp_server_registration_id": str(parrot.id)},
         "POST /skills": {**new, **here},
         "PATCH /skills/{skill_id}": {"description": "Another."},
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},

@@ -50,6 +50,7 @@ class Fault(Body):
     latency: Annotated[float, Field(ge=0, le=600)] | None = None
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     error_type: str | None = None
+    message: str | None = None
     retry_after: Annotated[float, Field(ge=0)] | None = None
     cut: Literal["before", "after_commit", "after_events"] | None = None
     events: Annotated[int, Field(ge=0)] = 0
@@ -74,7 +75,7 @@ class Fault(Body):
         assert self.status is not None, "asked only of faults with a status"
         kind = self.error_type or TYPE_OF_STATUS.get(self.status, "api_error")
         headers = {} if self.retry_after is None else {"retry-after": f"{self.retry_after:g}"}
-        return ApiError(self.status, kind, "A fault that a test asked for", headers=headers)
+        return ApiError(self.status, kind, self.message or "A fault that a test asked for", headers=headers)
 
 
 class Faults:

@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from agents import readiness
 from agents.api.shapes import SyncOut
+from agents.commands import DeleteCredential
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentVersion, Credential
 from powerloom.kernel.errors import NotFound, NotReady
 from powerloom.reconcile.models import SyncState
-from tests.declared import is_stale, make_agent, make_live, make_skill, make_version
+from tests.declared import done, is_stale, make_agent, make_live, make_skill, make_version
+from tests.wired import make_credential, make_managed, rotate
 from tests.world import World, api_of
 
 NOW = timezone.now()
@@ -173,9 +175,52 @@ def test_an_older_version_still_needs_the_environment(world: World, agent: Agent
         readiness.pin(agent, version=1)
 
 
-def test_readiness_costs_two_queries_for_any_number_of_agents(world: World, agent: Agent) -> None:
+def test_readiness_costs_three_queries_for_any_number_of_agents(world: World, agent: Agent) -> None:
     agents = [agent, *(make_agent(world.bob, world.engineering, f"agent-{number}") for number in range(20))]
     with CaptureQueriesContext(connection) as captured:
         ready = readiness.of(agents)
-    assert len(captured) == 2
+    assert len(captured) == 3
     assert [ready[one.id].live for one in agents] == [True] + [False] * 20
+
+
+# --- What is in its vault
+
+
+@pytest.fixture
+def coming(world: World, agent: Agent) -> Credential:
+    """A credential that nobody has pushed yet."""
+    return make_credential(world.bob, agent, make_managed(world.engineering))
+
+
+def test_a_credential_on_its_way_for_the_first_time_is_waited_for(
+    world: World, agent: Agent, coming: Credential
+) -> None:
+    with pytest.raises(NotReady, match="waiting to be pushed"):
+        readiness.pin(agent)
+    make_live(agent.id, kinds={SyncKind.VAULT})
+    with pytest.raises(NotReady, match="the credential for parrot is waiting to be pushed"):
+        readiness.pin(agent)
+    assert "parrot" in readiness.of([agent])[agent.id].why
+    make_live(coming.id)
+    assert readiness.pin(agent).cma_vault_id
+
+
+def test_one_that_is_rotated_parked_or_deleted_is_not_waited_for(
+    world: World, agent: Agent, coming: Credential
+) -> None:
+    make_live(agent.id, coming.id, kinds={SyncKind.VAULT})
+    rotate(world.bob, coming)
+    assert readiness.pin(agent)
+    say(coming.id, remote_id="", parked_at=NOW)
+    assert readiness.pin(agent)
+    say(coming.id, parked_at=None)
+    done(DeleteCredential(credential_id=coming.id), world.bob)
+    assert readiness.pin(agent)
+
+
+def test_a_parked_vault_is_not_waited_for_nor_is_what_waits_for_it(
+    world: World, agent: Agent, coming: Credential
+) -> None:
+    SyncState.objects.filter(kind=SyncKind.VAULT).update(parked_at=NOW)
+    say(coming.id, waits_for="the vault of code-reviewer", waits_on=agent.id)
+    assert readiness.pin(agent).cma_vault_id == ""

@@ -14,7 +14,7 @@ from powerloom.reconcile.models import SyncState
 class VaultDriver(DocumentDriver):
     """A vault for every row there is."""
 
-    kind: ClassVar[str] = "vault"
+    kind: ClassVar[str] = "chest"
     resource: ClassVar[str] = "vaults"
 
     def load(self, states: Sequence[SyncState]) -> dict[UUID, Wanted]:
@@ -42,3 +42,9 @@ class BrokenDriver(VaultDriver):
 
     def body(self, job: Job) -> JSON:
         raise KeyError("secret-token-in-a-message")
+
+
+class BrokenSafeDriver(BrokenDriver):
+    """The same defect, with a secret in hand."""
+
+    holds_secrets: ClassVar[bool] = True

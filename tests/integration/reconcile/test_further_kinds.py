@@ -29,7 +29,7 @@ def use(settings: Any) -> Iterator[Callable[[str], None]]:
 
 
 def declared(acme: Organization) -> SyncState:
-    intents.declare("vault", [id_ := new_id()], organization_id=acme.id)
+    intents.declare("chest", [id_ := new_id()], organization_id=acme.id)
     return SyncState.objects.get(object_id=id_)
 
 
@@ -74,3 +74,17 @@ def test_a_kind_without_a_driver_is_left_alone(cma: Runtime, acme: Organization,
     assert engine.tick() == 0
     row.refresh_from_db()
     assert (row.is_due, row.attempts) == (True, 0)
+
+
+def test_of_a_defect_with_a_secret_in_hand_not_even_the_log_has_the_words(
+    cma: Runtime, acme: Organization, use: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    for driver, is_told in (("BrokenDriver", True), ("BrokenSafeDriver", False)):
+        caplog.clear()
+        use(driver)
+        row = declared(acme)
+        engine.tick()
+        row.refresh_from_db()
+        assert "KeyError" in row.last_error
+        assert ("secret-token-in-a-message" in caplog.text) == is_told
+        row.delete()

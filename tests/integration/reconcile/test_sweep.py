@@ -215,7 +215,7 @@ def test_archived_and_parked_things_are_not_asked_for(cma: Runtime, acme: Organi
     SyncState.objects.filter(object_id=gone.id).update(desired_hash="")
     engine.tick(clock=clock)
     found = look(clock)
-    assert (found.vanished, found.calls) == (0, 3)  # one page each of environments, skills and agents
+    assert (found.vanished, found.calls) == (0, 4)  # one page each of environments, skills, agents and vaults
 
 
 def test_a_pass_is_made_once_a_minute_by_one_worker(cma: Runtime, settled: Organization, clock: MovedClock) -> None:
