@@ -9,6 +9,9 @@
 | REDIS_URL | broker and channel layer | in-memory, one process |
 | POWERLOOM_AUDIT_HEADS | folder of signed heads and public key, best on another machine | `audit` in the data folder |
 | POWERLOOM_AUDIT_KEY | private key of the heads, for `sign_heads` alone | `keys/audit_head.pem` in the data folder |
+| POWERLOOM_MASTER_KEYS | `file`, or `aws`: Secrets Manager, with the extra `aws` | `file`, in the data folder |
+| POWERLOOM_AWS_SECRET | with `aws`: name or ARN of the secret, made at the first start | `powerloom/master-keys` |
+| POWERLOOM_AWS_REGION, POWERLOOM_AWS_ENDPOINT | with `aws`: where it is | as AWS's own tools find it |
 | POWERLOOM_CMA_URL, ANTHROPIC_API_KEY | where agents run | the local runtime |
 | POWERLOOM_FLEET_PORT | the fleet's port on loopback | 8001; under `up` that beside the console's, or any free one |
 | POWERLOOM_FLEET_URL | where CMA reaches the fleet of managed MCP servers | the fleet's own address on loopback |
@@ -223,7 +226,13 @@ CONTENT_SECURITY_POLICY = {
 
 # Master keys of sealed values: a callable that answers a provider (`powerloom.kernel.envelope.MasterKeys`).
 
-MASTER_KEYS = "powerloom.kernel.key_file.local_keys"
+MASTER_KEYS = {
+    "file": "powerloom.kernel.key_file.local_keys",
+    "aws": "powerloom.kernel.aws_keys.aws_keys",  # wants the extra `aws`
+}[os.environ.get("POWERLOOM_MASTER_KEYS", "file")]
+AWS_SECRET = os.environ.get("POWERLOOM_AWS_SECRET", "powerloom/master-keys")
+AWS_REGION = os.environ.get("POWERLOOM_AWS_REGION", "")
+AWS_ENDPOINT = os.environ.get("POWERLOOM_AWS_ENDPOINT", "")
 
 # CMA and limits.
 

@@ -3,14 +3,21 @@
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from accounts.tokens import sign_in_token
+from powerloom.reconcile import engine
+from powerloom.reconcile.models import SyncState
 from powerloom.web.logs import JsonFormatter
+from tests.converging import runtime
+from tests.declared import make_agent
+from tests.wired import make_credential, make_foreign, make_managed, wire
 from tests.world import World, api_of, make_user
 
 CANARY = "CANARY-b1f0c2"
@@ -110,3 +117,70 @@ def test_the_search_finds_what_is_there(world: World, lines: list[str]) -> None:
     logging.getLogger("accounts").info("A line with %s", CANARY)
     assert where_found(CANARY) == {"accounts_user"}
     assert [line for line in lines if CANARY in line]
+
+
+def test_a_credentials_value_is_nowhere_afterwards_but_where_it_is_revealed(world: World, lines: list[str]) -> None:
+    alice, eve = api_of(world.alice), api_of(world.eve)
+    agent, tracker = make_agent(world.alice, world.engineering), make_foreign(world.engineering)
+    body = {"agent_id": str(agent.id), "mcp_server_registration_id": str(tracker.id)}
+    managed = body | {"mcp_server_registration_id": str(make_managed(world.engineering).id)}
+    answers: list[Any] = []
+    bad: tuple[dict[str, Any], ...] = (
+        {"colour": CANARY},
+        {"token": f"{CANARY} two words"},
+        {"token": {"x": CANARY}},
+        {"token": CANARY * 1000},
+    )
+    for caller in (eve, alice):
+        for sent in (managed, body, *(body | other for other in bad)):
+            for suffix in ("?dry_run=true", ""):
+                for _ in range(2):
+                    key = {"HTTP_IDEMPOTENCY_KEY": f"key-{len(answers)}"}
+                    answers.append(caller.post(f"/credentials{suffix}", {"token": CANARY, **sent}, **key))
+    answers.append(alice.post("/credentials", body | {"token": f"{CANARY}-other"}))
+    [row] = alice.get("/credentials", {"agent_id": str(agent.id)}).json()
+    at = f"/credentials/{row['id']}"
+    for caller in (eve, alice):
+        for sent in ({"token": CANARY}, *bad):
+            answers.append(caller.post(f"{at}/rotate", sent, HTTP_IDEMPOTENCY_KEY=f"key-{len(answers)}"))
+            answers.append(caller.post(f"{at}/rotate?dry_run=true", sent))
+        answers += [caller.post(f"{at}/reveal", {"token": CANARY}), caller.post(f"{at}/sync/reset")]
+    answers += [alice.get(at), alice.get("/credentials"), alice.delete(at), alice.get("/audit")]
+    assert {answer.status_code for answer in answers} >= {200, 201, 204, 404, 409, 422}
+    assert where_found(CANARY) == set()
+    assert not [answer for answer in answers if CANARY in answer.content.decode()]
+    assert not [line for line in lines if CANARY in line]
+
+
+def test_a_minted_value_is_only_in_the_one_answer_that_reveals_it(world: World, lines: list[str]) -> None:
+    alice = api_of(world.alice)
+    agent, tracker = make_agent(world.alice, world.engineering), make_foreign(world.engineering)
+    body = {"agent_id": str(agent.id), "mcp_server_registration_id": str(tracker.id)}
+    answers = [alice.post("/credentials", body, HTTP_IDEMPOTENCY_KEY="one") for _ in range(2)]
+    at = f"/credentials/{answers[0].json()['id']}"
+    shown = alice.post(f"{at}/reveal", HTTP_IDEMPOTENCY_KEY="two")
+    token = shown.json()["token"]
+    answers += [alice.post(f"{at}/reveal", HTTP_IDEMPOTENCY_KEY="two"), alice.post(f"{at}/reveal"), alice.get(at)]
+    answers += [alice.get("/credentials"), alice.get("/audit"), alice.post(f"{at}/rotate"), alice.delete(at)]
+    assert where_found(token) == set()
+    assert not [answer for answer in answers if token in answer.content.decode()]
+    assert not [line for line in lines if token in line]
+
+
+def test_a_value_on_its_way_to_the_vault_is_nowhere_but_there(
+    world: World, lines: list[str], tmp_path: Path, settings: Any
+) -> None:
+    agent, tracker = make_agent(world.alice, world.engineering), make_foreign(world.engineering)
+    wire(agent, tracker)
+    make_credential(world.alice, agent, tracker, token=CANARY)
+    with runtime(tmp_path, settings) as cma:
+        cma.faults.add("POST /v1/vaults/{id}/credentials", status=400, message=f"Is {CANARY} a token?")
+        engine.tick()
+        assert where_found(CANARY) == set()
+        SyncState.objects.update(due_at=timezone.now())
+        engine.tick()
+        [vault] = cma.vaults()
+        [there] = cma.credentials(vault["id"])
+        assert cma.token(there["id"]) == CANARY
+    assert where_found(CANARY) == set()
+    assert not [line for line in lines if CANARY in line]

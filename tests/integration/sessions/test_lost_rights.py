@@ -43,7 +43,7 @@ def test_nothing_goes_on_with_a_server_that_the_agents_owner_lost(world: World) 
     right = bind(world.bob, "AgentOwner", world.sales)
     agent = make_agent(world.bob, world.engineering, "caller")
     attach_server(world.bob, agent, make_server(world.sales))
-    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     session = ended_session(agent, world.alice)
     assert go_on(world, session) == 200
     right.delete()

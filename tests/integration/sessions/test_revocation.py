@@ -97,7 +97,7 @@ def test_it_stops_when_the_agents_owner_may_no_longer_use_one_of_its_servers(
     right = bind(world.bob, "AgentOwner", world.sales)
     agent = make_agent(world.bob, world.engineering, "caller")
     attach_server(world.bob, agent, make_server(world.sales))
-    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     session = begun(world, agent)
     revoke(world, right)
     revocation.follow_access()

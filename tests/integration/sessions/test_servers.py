@@ -111,5 +111,5 @@ def test_it_costs_the_same_for_any_number_of_servers(world: World, session: Agen
     one = queries_for(session.id)
     for number in range(3):
         attach_server(world.bob, agent, make_server(world.engineering, f"server-{number}"))
-    make_live(agent.id)
+    make_live(agent.id, kinds={SyncKind.CREDENTIAL})
     assert queries_for(invoked(agent, world.bob).id) == one
