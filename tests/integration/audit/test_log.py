@@ -1,8 +1,10 @@
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from unittest import mock
 from uuid import UUID, uuid4
 
+import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,6 +18,13 @@ from powerloom.kernel.errors import Denied, NotFound
 from powerloom.kernel.refs import Actor, Target
 from tests.database import Committed, Race, Rival
 from tests.integration.audit.trails import ACME, GLOBEX, actor, append, target
+
+
+@pytest.fixture(autouse=True)
+def one_minute() -> Iterator[None]:
+    """Refusals are counted by the minute, and none ends while a test counts."""
+    with mock.patch.object(timezone, "now", return_value=timezone.now()):
+        yield
 
 
 def refuse(number: int = 1, *, who: Actor | None = None, asked: dict[str, object] | None = None) -> None:
