@@ -5,6 +5,8 @@ Each rule is one set of commands by one of them, through the door. Whether it is
 afterwards does.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
@@ -24,7 +26,7 @@ from accounts.commands.roles import CreateRole, UpdateRole
 from accounts.commands.tokens import CreateToken
 from accounts.commands.users import CreateUser, DisableUser, EnableUser, MoveUser
 from accounts.models import OU, AccessToken, Binding, Group, Membership, Role, User
-from accounts.roles import builtin_actions
+from accounts.roles import ROLES, builtin_actions
 from accounts.tokens import authenticate, mint
 from powerloom.commands.bus import submit_all
 from powerloom.commands.registry import Command
@@ -36,7 +38,19 @@ from tests.database import undone
 from tests.world import actor_of, bind, make_group, make_ou, make_role, make_user, make_world
 
 EDITS = ("role:create", "role:update", "agent:read")
-ACTIONS = sorted({*builtin_actions("OUAdmin"), *builtin_actions("Auditor"), *EDITS})
+SKILLS = ("skill:create", "skill:read", "skill:use")
+
+
+def two_of_each_kind(actions: Iterable[str]) -> Iterator[str]:
+    """Return two of all the actions that the same built-in roles hold: nothing here tells the others from them."""
+    kinds: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for action in sorted(actions):
+        kinds[frozenset(role for role in ROLES if action in builtin_actions(role))].append(action)
+    for alike in kinds.values():
+        yield from alike[:2]
+
+
+ACTIONS = sorted({*two_of_each_kind(builtin_actions("OUAdmin") | builtin_actions("Auditor")), *EDITS, *SKILLS})
 Right = tuple[str, str]
 
 place = st.integers(0, 20)
@@ -64,7 +78,7 @@ class Escalation(RuleBasedStateMachine):
         bind(sam, "OUAdmin", world.sales)
         make_role(world.acme, "Editor", *EDITS)
         make_role(world.acme, "Custom", "agent:read", "agent:create")
-        make_role(world.acme, "Skills", "skill:create", "skill:read", "skill:use")
+        make_role(world.acme, "Skills", *SKILLS)
         bind(ed, "Editor", world.root)
         bind(ed, "GroupAdmin", world.root)
         bind(ed, "OUAdmin", world.platform)

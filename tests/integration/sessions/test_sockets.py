@@ -212,6 +212,7 @@ async def test_it_closes_when_the_token_behind_its_ticket_is_revoked(session: Ag
         assert await socket.closed() == 4401
 
 
+@pytest.mark.usefixtures("soon")
 async def test_it_closes_when_the_password_behind_its_sign_in_changes(session: AgentSession, alice: User) -> None:
     ticket = (await done(lambda: api_of(alice).post(f"/sessions/{session.id}/tickets"))).json()
     async with opened(ticket["ws_url"]) as socket:
