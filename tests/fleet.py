@@ -58,7 +58,7 @@ def caller_of(by: User, agent: Agent, server: MCPServer, *, policy: Mapping[str,
     set_policy(server.deployment, policy or {})
     wire(agent, server)
     credential = make_credential(by, agent, server)
-    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     return Caller(agent, server, server.deployment, credential, invoked(agent, by), bearer_of(credential))
 
 

@@ -44,17 +44,9 @@ ROTATED = (
 BearerHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class CreateCredential(Command):
-    """Give an agent a bearer for an MCP server: minted here, or the foreign server's own token.
+class NewValue(Command):
+    """Base of what brings a value: sealed at the edge, known by its hash, good until it expires."""
 
-    An agent has one for each server. Where it has one already, that one is the answer and the new value is dropped;
-    only another given token is refused. Needs `mcp_server:use` of the actor too.
-    """
-
-    action: ClassVar[str] = Action.CREDENTIAL_CREATE
-    id: UUID
-    agent_id: UUID
-    server_id: UUID
     sealed_id: UUID
     bearer_hash: BearerHash
     source: CredentialSource = CredentialSource.MINTED
@@ -66,7 +58,20 @@ class CreateCredential(Command):
         return [*super().minted_values(), *minted]
 
 
-class RotateCredential(Command):
+class CreateCredential(NewValue):
+    """Give an agent a bearer for an MCP server: minted here, or the foreign server's own token.
+
+    An agent has one for each server. Where it has one already, that one is the answer and the new value is dropped;
+    only another given token is refused. Needs `mcp_server:use` of the actor too.
+    """
+
+    action: ClassVar[str] = Action.CREDENTIAL_CREATE
+    id: UUID
+    agent_id: UUID
+    server_id: UUID
+
+
+class RotateCredential(NewValue):
     """Replace a credential's value. The one before stays good at the fleet until the vault has the new one.
 
     The new one lives as long as the one before was meant to, unless `expires_at` says otherwise. Needs
@@ -75,10 +80,6 @@ class RotateCredential(Command):
 
     action: ClassVar[str] = Action.CREDENTIAL_ROTATE
     credential_id: UUID
-    sealed_id: UUID
-    bearer_hash: BearerHash
-    source: CredentialSource = CredentialSource.MINTED
-    expires_at: AwareDatetime | None = None
 
 
 class RevealCredential(Command):

@@ -13,9 +13,12 @@ from agents import bearers
 from agents.api.shapes import CredentialDetailOut, CredentialOut, RevealedOut
 from agents.kinds import SyncKind
 from agents.models import Agent, Credential, MCPServer
+from approvals import replay
+from approvals.models import ApprovalRequest
 from powerloom.audit.models import Entry
 from powerloom.reconcile.models import SyncState, Urgency
 from tests.declared import is_stale, make_agent, make_live
+from tests.held import decide, make_policy
 from tests.wired import make_credential, make_foreign, make_managed, value_of
 from tests.world import Api, World, api_of, bind, make_role, make_token
 
@@ -283,3 +286,32 @@ def test_a_read_asks_for_the_right_at_the_agent(world: World, agent: Agent, parr
         assert api_of(user).delete(f"/credentials/{credential.id}").status_code == 404
     assert api_of(world.vera).get(f"/credentials/{credential.id}").status_code == 200
     assert api_of(world.vera).delete(f"/credentials/{credential.id}").status_code == 403
+
+
+# --- Held
+
+
+def test_a_held_rotation_is_one_request_however_often_it_is_asked_and_is_applied_when_approved(
+    world: World, agent: Agent, parrot: MCPServer
+) -> None:
+    credential = make_credential(world.alice, agent, parrot)
+    before = value_of(credential)
+    make_policy(world.alice, world.engineering, "credential:*")
+    bob = api_of(world.bob)
+    asked = [bob.post(f"/credentials/{credential.id}/rotate") for _ in range(2)]
+    assert [answer.status_code for answer in asked] == [202, 202]
+    assert asked[0].json()["id"] == asked[1].json()["id"]
+    request = ApprovalRequest.objects.get()
+    assert decide(world.vera, request).status_code == 200
+    replay.run()
+    assert value_of(credential) != before
+    assert bob.delete(f"/credentials/{credential.id}").status_code == 204, "what only revokes is never held"
+
+
+def test_a_server_that_is_archived_takes_its_credentials_with_it(
+    world: World, agent: Agent, tracker: MCPServer
+) -> None:
+    credential = make_credential(world.alice, agent, tracker)
+    assert api_of(world.bob).delete(f"/mcp-servers/{tracker.id}").status_code == 204
+    credential.refresh_from_db()
+    assert (credential.sealed_id, credential.archived_at is not None) == (None, True)

@@ -117,7 +117,7 @@ def test_who_may_open_it(world: World, agent: Agent, session: AgentSession, name
 @pytest.mark.parametrize("member", CAST)
 @pytest.mark.parametrize("name", ACTS)
 def test_who_may_do_it(world: World, agent: Agent, session: AgentSession, name: str, member: str) -> None:
-    make_live(agent.id, kinds={SyncKind.ENVIRONMENT})
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     AgentSession.objects.filter(pk=session.pk).update(status=Status.RUNNING)
     url = url_of(name, world, agent, session)
     answer = browser_of(member, world).post(url, FORM, headers={"HX-Request": "true"})
