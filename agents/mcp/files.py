@@ -72,7 +72,7 @@ class ListArguments(Settings):
 
 
 class ReadArguments(Settings):
-    path: CalledPath = Field(description="A file, relative to the served folder.")
+    path: CalledPath = Field(description="A file, relative to the served folder.", examples=["README.md"])
     offset: int = Field(0, ge=0, le=2**53 - 1, description="From this byte on.")
     limit: int = Field(4 * MIB, ge=1, le=4 * MIB, description="At most so many bytes.")
 

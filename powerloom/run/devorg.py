@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any  # JSON of the API
 
 NAME = "dev-org"
 ADMIN = "admin@dev.local"
@@ -55,6 +56,14 @@ AGENT = {
     ),
     "runtime_type": "cma",
     "agent_kind": "user",
+}
+
+DEPLOYMENT: dict[str, Any] = {  # serves the sources that this very product runs from
+    "name": "repo-files",
+    "display_name": "Repository Files",
+    "template_kind": "files",
+    "isolation_mode": "shared",
+    "policy_json": {"denied_tools": ["write_file"]},
 }
 
 PROMPT = "Review the migration in PR #42 for safety issues."

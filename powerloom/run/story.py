@@ -38,10 +38,15 @@ class StoryFailed(Exception):
 
 
 class Story:
-    """Walks the main job against a running Powerloom and prints what happens."""
+    """Walks the main job against a running Powerloom and prints what happens.
 
-    def __init__(self, url: str, console: Console, *, patience: float) -> None:
+    `sources` is a folder of this machine that was granted to the development organization; without one, what serves
+    it is left out.
+    """
+
+    def __init__(self, url: str, console: Console, *, sources: Path | None, patience: float) -> None:
         self.url = url
+        self.sources = sources
         self.patience = patience
         self.console = console
         self._step = "start"
@@ -65,6 +70,9 @@ class Story:
             with self._chapter("declare the agent"):
                 skill = self._declare_skill()
                 agent = self._declare_agent(skill)
+            if self.sources:
+                with self._chapter("deploy and attach tools"):
+                    self._attach(agent, self._deploy(self.sources))
             with self._chapter("reconcile"):
                 self._await_live(agent)
             with self._chapter("invoke and stream"):
@@ -174,18 +182,65 @@ class Story:
         self._say(f"{name} uses {skill['name']}; id {agent['id']}")
         return agent
 
+    def _deploy(self, sources: Path) -> dict[str, Any]:
+        ou_id = self._ous[devorg.ENGINEERING]
+        name, config = devorg.DEPLOYMENT["name"], {"root": str(sources)}
+        body = {**devorg.DEPLOYMENT, "ou_id": ou_id, "config_json": config}
+        deployment: dict[str, Any] = self._ensure(
+            f"MCP deployment {name} over {sources}",
+            "/mcp-deployments",
+            body,
+            where={"name": name},
+            ou_id=ou_id,
+        )
+        path = f"/mcp-deployments/{deployment['id']}"
+        if deployment["config_json"] != config:  # the sources lie elsewhere than last time
+            self._call("PATCH", path, json={"config_json": config})
+        elif deployment["status"] == "failed":
+            self._call("POST", f"{path}/retry")
+        return self._await_running(path)
+
+    def _await_running(self, path: str) -> dict[str, Any]:
+        told, give_up = "", time.monotonic() + self.patience
+        while time.monotonic() < give_up:
+            deployment: dict[str, Any] = self._call("GET", path)
+            words = f"{deployment['name']} is {deployment['status']}. {deployment['status_reason']}".strip()
+            if words != told:
+                told = words
+                self._say(escape(visible(words)))
+            if deployment["status"] == "running":
+                tools = ", ".join(tool["name"] for tool in deployment["tools"])
+                self._say(f"it serves {tools} at {deployment['endpoint_url']}")
+                return deployment
+            if deployment["status"] == "failed":
+                break
+            time.sleep(POLL_SECONDS)
+        raise self._fail(told)
+
+    def _attach(self, agent: dict[str, Any], deployment: dict[str, Any]) -> None:
+        server = {"mcp_server_registration_id": deployment["mcp_server_registration_id"]}
+        self._call("POST", f"/agents/{agent['id']}/mcp-servers", json=server)
+        self._say(f"{agent['name']} has {deployment['name']}, with a credential of its own")
+
     def _await_live(self, agent: dict[str, Any]) -> None:
         told, give_up = "", time.monotonic() + self.patience
         while time.monotonic() < give_up:
             sync = self._call("GET", f"/agents/{agent['id']}/sync-status")
-            words = sync["why"] or f"live as {sync['runtime_resource_id']}, version {sync['runtime_version']}"
+            waits_for = sync["why"] or self._unsynced_credential(agent)
+            words = waits_for or f"live as {sync['runtime_resource_id']}, version {sync['runtime_version']}"
             if words != told:
                 told = words
                 self._say(escape(visible(words)))
-            if sync["status"] == "synced":
+            if not waits_for:
                 return
             time.sleep(POLL_SECONDS)
         raise self._fail(f"not live after {self.patience:g} s: {told}")
+
+    def _unsynced_credential(self, agent: dict[str, Any]) -> str:
+        """Say that a credential is on its way: an agent is live without it, and would do without its tools."""
+        rows = self._call("GET", "/credentials", params={"agent_id": agent["id"]})
+        is_synced = all(row["sync_status"] == "synced" for row in rows)
+        return "" if is_synced else "a credential is waiting to be pushed"
 
     def _stream(self, agent: dict[str, Any]) -> None:
         body = {"prompt": devorg.PROMPT, "mode": "fire_and_forget", "title": devorg.TITLE}
@@ -201,6 +256,8 @@ class Story:
         session = self._call("GET", f"/sessions/{invoked['session_id']}")
         if session["status"] != "idle_end_turn":
             raise self._fail(f"the session ended as {session['status']}: {session['last_error']}")
+        if self.sources and not ended["payload"]["mcp_tool_use_count"]:
+            raise self._fail(f"the session called no MCP tool: {session['degradation']}")
 
     def _verify(self) -> None:
         verdict = self._call("GET", "/audit/verify")

@@ -87,6 +87,7 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
 
 def start_all(processes: Processes, url: str) -> None:
     processes.run("manage.py", "create_organization", devorg.NAME, "--admin-email", devorg.ADMIN)
+    processes.run("manage.py", "grant_file_root", devorg.NAME, str(ROOT))
     port = url.rpartition(":")[2]
     processes.start("web", "manage.py", "web", "--port", port)
     processes.start("fleet", "manage.py", "fleet")
@@ -111,7 +112,7 @@ def tell(processes: Processes, url: str) -> Story:
     """Walk the main job; a failure shows what every process said."""
     log = processes.logs / "story.log"
     with log.open("w") as out:
-        story = Story(url, Console(file=out, width=200), patience=60)
+        story = Story(url, Console(file=out, width=200), sources=ROOT, patience=60)
         try:
             story.tell()
         except StoryFailed as failure:

@@ -19,7 +19,14 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
 
-FRAMES = ("powerloom.session_created", "agent.message", "session.status_idle", "powerloom.session_ended")
+FRAMES = (
+    "powerloom.session_created",
+    "agent.message",
+    "agent.mcp_tool_use",
+    "agent.mcp_tool_result",
+    "session.status_idle",
+    "powerloom.session_ended",
+)
 
 
 class First(NamedTuple):
@@ -81,6 +88,12 @@ def test_it_tells_the_main_job_once_and_exits_with_0(first: First) -> None:
     assert "admin@dev.local" in first.told
 
 
+def test_the_session_reads_the_products_own_sources_through_the_fleet(first: First) -> None:
+    assert "repo-files is running" in first.told
+    assert "repo-files.read_file" in first.told
+    assert first.told.count("# Powerloom") == 1, "the beginning of our README"
+
+
 def test_the_data_folder_is_its_owners_alone(home: Path) -> None:
     assert home.stat().st_mode & 0o077 == 0
     assert (home / "powerloom.sqlite3").stat().st_mode & 0o077 == 0
@@ -95,6 +108,7 @@ def test_a_second_start_goes_on_with_the_same_data(home: Path) -> None:
         assert before < after
         assert len(after) == len(before) + 1
         assert "created" not in up.output().replace("session_created", "")
+        assert "repo-files.read_file" in up.output()
         assert up.stop() == 0
 
 
@@ -122,6 +136,8 @@ def test_a_session_cut_by_a_stop_loses_nothing(home: Path) -> None:
         up.wait_ready()
         agent = code_reviewer(up)
         with up.client("admin@dev.local") as api:
+            standing = f"/agents/{agent['id']}/sync-status"  # its tools are at another port than last time
+            until(lambda: api.get(standing).json()["live"], what="the agent with its tools where they are now")
             body = {"prompt": "[events=60 rate=15] count", "mode": "fire_and_forget"}
             invoked = api.post(f"/agents/{agent['id']}/invoke", json=body).json()
             path = f"/sessions/{invoked['session_id']}"

@@ -149,6 +149,7 @@ def test_numbers_beyond_reason_are_cut() -> None:
         ({}, {}),
         ({"properties": {"a": {"type": "string"}}}, {}),
         ({"properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}, {"a": "x"}),
+        ({"properties": {"a": {"type": "string", "examples": ["x"]}}, "required": ["a"]}, {"a": "x"}),
         ({"properties": {"a": {"default": 7}}, "required": ["a", "b"]}, {"a": 7, "b": "example"}),
         ({"properties": {"a": {"type": "object", "properties": {}, "required": []}}, "required": ["a"]}, {"a": {}}),
         ({"properties": {"a": {"type": ["string", "null"]}}, "required": ["a"]}, {"a": "example"}),

@@ -20,9 +20,9 @@ def _example_value(schema: object) -> Any:
     for known in ("default", "const"):
         if known in schema:
             return schema[known]
-    choices = schema.get("enum")
-    if isinstance(choices, list) and choices:
-        return choices[0]
+    for choices in (schema.get("examples"), schema.get("enum")):
+        if isinstance(choices, list) and choices:
+            return choices[0]
     kind = schema.get("type")
     if kind == "object":
         return example(schema)

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -62,6 +63,7 @@ class Command(BaseCommand):
             deploying.release_all()
             moves.follow()
             call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, if_missing=True, verbosity=0)
+            self.sources = self._grant_sources(reaches_fleet=runtime is not None)
             self._serve(options["port"])
         finally:
             if runtime:
@@ -81,6 +83,18 @@ class Command(BaseCommand):
                 settings.FLEET_URL = f"http://{HOST}:{settings.FLEET_PORT}"
             return listener
         raise CommandError(f"Port {settings.FLEET_PORT} is taken. Choose another one with POWERLOOM_FLEET_PORT.")
+
+    def _grant_sources(self, *, reaches_fleet: bool) -> Path | None:
+        """Let the development organization serve the product's own sources. Returns None, told why, where it cannot."""
+        sources: Path = settings.BASE_DIR
+        try:
+            if not reaches_fleet:
+                raise CommandError("the hosted CMA does not reach the fleet on this machine.")
+            call_command("grant_file_root", devorg.NAME, str(sources), if_missing=True, verbosity=0)
+        except CommandError as error:
+            self.console.print(f"{devorg.DEPLOYMENT['name']} is left out: {error}", soft_wrap=True)
+            return None
+        return sources
 
     def _runtime(self) -> LocalRuntime | None:
         """Start the local runtime unless a hosted CMA is named; either way the rest of the product only knows a URL
@@ -110,7 +124,7 @@ class Command(BaseCommand):
     def _tell(self) -> None:
         try:
             if self.with_story:
-                Story(self.url, self.console, patience=self.patience).tell()
+                Story(self.url, self.console, sources=self.sources, patience=self.patience).tell()
         except StoryFailed as failure:
             self.exit_code = int(self.once)  # who serves is stopped by a signal, and that is no failure
             if self.process.is_stopping:
