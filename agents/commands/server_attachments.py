@@ -56,10 +56,11 @@ def attach_server(command: AttachServer, *, subject: Subject, actor: Actor) -> C
     agent, server = subject.row
     settings = command.server.model_dump(mode="json", exclude={"mcp_server_registration_id"})
     named = {name: value for name, value in settings.items() if name in command.server.model_fields_set}
-    AgentMCPServer.objects.update_or_create(
+    _, is_new = AgentMCPServer.objects.update_or_create(
         agent=agent, server=server, defaults=named, create_defaults={"id": new_id(), **settings}
     )
-    convergence.attachments_changed([(agent.id, server.id)])
+    if is_new:
+        convergence.attachments_changed([(agent.id, server.id)])
     return respecified(agent, actor, lent=(lending.SERVERS, server))
 
 

@@ -79,11 +79,14 @@ def test_attaching_makes_a_version_and_a_credential_in_one_set(world: World, age
 
 
 def test_attaching_again_changes_nothing(world: World, agent: Agent, server: MCPServer) -> None:
-    first = post(world.bob, agent, server.id, **ASK).json()
-    make_live(agent.id)
+    post(world.bob, agent, server.id, **ASK)
+    credential = Credential.objects.get()
+    make_live(agent.id, credential.id)
+    [first] = attached(world.bob, agent)
     assert post(world.bob, agent, server.id).json() == first
     assert Agent.objects.get().version == 2
     assert not is_stale(SyncKind.AGENT, agent.id)
+    assert not is_stale(SyncKind.CREDENTIAL, credential.id)
     assert Credential.objects.count() == 1
 
 
