@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from django.db import connection
 
-pytest_plugins = ["tests.browser", "tests.database", "tests.foreign", "tests.world"]
+pytest_plugins = ["tests.browser", "tests.database", "tests.shop", "tests.foreign", "tests.world"]
 
 # Pure, or about the wire; these, and what a browser shows, do not change with the database: one run is enough.
 ONCE = {"unit", "house", "contract"}

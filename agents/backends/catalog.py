@@ -7,9 +7,10 @@ from typing import Any  # config and policy types differ by kind
 from agents.backends.base import Backend
 from agents.backends.echo import EchoBackend
 from agents.backends.files import FilesBackend
+from agents.backends.postgres.backend import PostgresBackend
 from agents.backends.slack import SlackBackend
 
 
 def backends() -> dict[str, Backend[Any, Any]]:
     """Return a new backend for every available kind; whoever asks closes them."""
-    return {"echo": EchoBackend(), "files": FilesBackend(), "slack": SlackBackend()}
+    return {"echo": EchoBackend(), "files": FilesBackend(), "postgres": PostgresBackend(), "slack": SlackBackend()}

@@ -210,7 +210,7 @@ async def test_a_root_that_became_a_link_or_went_away_is_not_served(
 
 async def test_every_template_has_a_backend() -> None:
     found = backends()
-    assert {"echo", "files", "slack"} <= set(found)
+    assert {"echo", "files", "postgres", "slack"} <= set(found)
     for kind, backend in found.items():
         assert template_of(kind).kind == kind
         await backend.close()
