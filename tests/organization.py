@@ -65,10 +65,11 @@ class Organization:
         self.api.patch(f"/skills/{skill}", json={"current_version_id": version}).raise_for_status()
         return skill
 
-    def deploy(self, template: str) -> dict[str, Any]:
+    def deploy(self, template: str, **fields: Any) -> dict[str, Any]:
         """Deploy a template, once, and return it when it runs."""
         if template not in self.deployments:
-            body = {"name": template, "display_name": template, "template_kind": template, "ou_id": self.root}
+            named = {"name": template, "display_name": template, "template_kind": template}
+            body = {**named, "ou_id": self.root, **fields}
             path = f"/mcp-deployments/{self.post('/mcp-deployments', **body)['id']}"
             until(lambda: self.get(path)["status"] == "running", what=f"{template} to run")
             self.deployments[template] = self.get(path)
