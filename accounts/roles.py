@@ -90,6 +90,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "mcp_deployment:read",
         "credential:read",
         "session:read",
+        "role_binding:read",
+        "secret:read",
     ),
 }
 

@@ -39,7 +39,10 @@ class Asked:
 
 def demands_for(cases: Sequence[Case], matches: Sequence[Match]) -> list[Asked]:
     """Return what the policies that matched ask, and what the kind of command asks by itself."""
-    return [_by_policy(match) for match in matches] + [
+    once: dict[tuple[UUID, str], Match] = {}
+    for match in matches:
+        once.setdefault((match.policy.id, match.effect.target.ou_path), match)
+    return [_by_policy(match) for match in once.values()] + [
         _by_kind(case) for case in cases if case.command.action == ACCESS_REQUEST
     ]
 

@@ -17,8 +17,8 @@ from typing import Any  # a request is rendered as JSON
 from django.utils import timezone
 
 from approvals import clearance, effects, notices, opening
-from approvals.demands import Asked, demands_for
-from approvals.matching import Policies
+from approvals.demands import ACCESS_REQUEST, Asked, demands_for
+from approvals.matching import Match, Policies
 from approvals.models import Outcome, Status
 from approvals.tickets import Ticket
 from powerloom.commands.registry import Case, Handler
@@ -39,7 +39,8 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         if actor.kind == "system" and ticket is None:
             return None
         caused = effects.of(cases, stale)
-        asked = demands_for(cases, policies.matching(caused))
+        matches = policies.matching(caused)
+        asked = demands_for(cases, matches)
         if ticket is not None:
             clearance.check(ticket.request, cases, asked)
             _spend(ticket)
@@ -47,7 +48,7 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         if not asked:
             return None
         if dry_run:
-            return _foretold(asked)
+            return _foretold(cases, matches, asked)
         _want_justification(actor, asked)
         return opening.opener(actor, cases, caused, asked, stale)
 
@@ -74,5 +75,9 @@ def _want_justification(actor: Actor, asked: Sequence[Asked]) -> None:
         )
 
 
-def _foretold(asked: Sequence[Asked]) -> dict[str, Any]:
-    return {"policies": sorted({one.policy_name for one in asked})}
+def _foretold(cases: Sequence[Case], matches: Sequence[Match], asked: Sequence[Asked]) -> dict[str, Any]:
+    """Return who would hold the set, and which of its commands by their position."""
+    held = {id(match.effect.case) for match in matches}
+    by_kind = {place for place, case in enumerate(cases) if case.command.action == ACCESS_REQUEST}
+    positions = {place for place, case in enumerate(cases) if id(case) in held} | by_kind
+    return {"policies": sorted({one.policy_name for one in asked}), "commands": sorted(positions)}

@@ -52,16 +52,16 @@ class Policies:
         self._groups = _groups_of(self._before or [])
 
     def matching(self, effects: Sequence[Effect]) -> list[Match]:
-        """Return who holds what, in a stable order; every policy once for each OU in which it applies."""
-        found: dict[tuple[UUID, str], Match] = {}
+        """Return who holds what, in a stable order."""
+        found: list[Match] = []
         candidates = self._before if self._before is not None else self._candidates(effects)
         states = resulting(effects) if any(policy.condition for policy in candidates) else {}
         for policy in candidates:
             for effect in effects:
                 match = self._match(policy, effect, states)
                 if match:
-                    found.setdefault((policy.id, effect.target.ou_path), match)
-        return list(found.values())
+                    found.append(match)
+        return found
 
     def _candidates(self, effects: Sequence[Effect]) -> list[ApprovalPolicy]:
         if not effects:

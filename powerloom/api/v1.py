@@ -52,7 +52,14 @@ api = Api(
     urls_namespace="api",
 )
 meta.register(api)
-for app in ("accounts.api", "approvals.api", "agents.api", "sessions.api", "powerloom.api.audit"):
+for app in (
+    "accounts.api",
+    "approvals.api",
+    "agents.api",
+    "sessions.api",
+    "powerloom.api.manifests",
+    "powerloom.api.audit",
+):
     api.add_router("", f"{app}.router")
 
 

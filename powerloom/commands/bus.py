@@ -21,7 +21,7 @@ from powerloom.commands import idempotency, records
 from powerloom.commands.idempotency import Key
 from powerloom.commands.marks import marks_of
 from powerloom.commands.registry import Case, Command, Done, Handler, Held, Preview, handler_of
-from powerloom.kernel.errors import Denied, NotFound
+from powerloom.kernel.errors import Denied, NotFound, PowerloomError
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor, Target
 from powerloom.reconcile import intents
@@ -120,8 +120,14 @@ def _run(commands: Sequence[Command], actor: Actor) -> tuple[list[Case], Hold]:
     handlers = [handler_of(command) for command in commands]
     authorize = _step("authorize")(actor, handlers)
     hold = _step("hold")(actor, handlers)
-    pairs = zip(commands, handlers, strict=True)
-    return [_case(command, handler, actor, authorize) for command, handler in pairs], hold
+    cases: list[Case] = []
+    for command, handler in zip(commands, handlers, strict=True):
+        try:
+            cases.append(_case(command, handler, actor, authorize))
+        except (PowerloomError, _Refused) as failed:
+            (failed.error if isinstance(failed, _Refused) else failed).position = len(cases)
+            raise
+    return cases, hold
 
 
 def _case(command: Command, handler: Handler[Any], actor: Actor, authorize: Authorize) -> Case:

@@ -32,7 +32,8 @@ from typing import Any, ClassVar  # Any: detail is free-form JSON for people and
 class PowerloomError(Exception):
     """Base of every refusal. `message` tells a person what to do; `detail` is JSON for programs.
 
-    `is_recorded` is set once the refusal is in the audit trail, so that no edge records it again.
+    `is_recorded` is set once the refusal is in the audit trail, so that no edge records it again; `position` is which
+    command of a set was refused.
     """
 
     code: ClassVar[str] = "error"
@@ -43,6 +44,7 @@ class PowerloomError(Exception):
         self.message = message
         self.detail: Mapping[str, Any] = detail
         self.is_recorded = False
+        self.position: int | None = None
 
 
 class Malformed(PowerloomError):

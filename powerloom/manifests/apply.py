@@ -1,0 +1,100 @@
+"""Applying: the whole manifest is one set of commands, all of it or nothing; on request each document for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any  # JSON
+
+from agents import probing
+from agents.commands import CreateServer
+from agents.handshakes import HandshakeFailed
+from powerloom.commands.bus import submit_all
+from powerloom.commands.idempotency import Key
+from powerloom.commands.registry import Held
+from powerloom.kernel.errors import Invalid, PowerloomError
+from powerloom.kernel.refs import Actor
+from powerloom.manifests.plan import Plan
+from powerloom.manifests.steps import Step, Verb
+
+
+@dataclass
+class Applied:
+    """What came of each step, and the request that holds the set, if one does."""
+
+    plan: Plan
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    request: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"resources": self.outcomes, "request": self.request}
+
+
+def apply(plan: Plan, actor: Actor, *, strict: bool, best_effort: bool, key: Key | None) -> Applied:
+    """Apply a plan. Raises `Invalid` when a document cannot be applied, naming each; then nothing was applied."""
+    if not best_effort and not plan.is_fit:
+        raise _unfit(plan)
+    _shake_hands(plan, actor, strict=strict)
+    return _each(plan, actor) if best_effort else _whole(plan, actor, key)
+
+
+def _whole(plan: Plan, actor: Actor, key: Key | None) -> Applied:
+    commands = plan.commands
+    held = submit_all(commands, actor=actor, key=key) if commands else None
+    if isinstance(held, Held):
+        return Applied(plan, [_outcome(step, "held") for step in plan.steps], held.request)
+    return Applied(plan, [_outcome(step, "applied" if step.commands else "noop") for step in plan.steps])
+
+
+def _each(plan: Plan, actor: Actor) -> Applied:
+    """Each document by itself; what one that failed would have made is not there for those that name it."""
+    applied = Applied(plan)
+    for step in plan.steps:
+        if not step.commands:
+            applied.outcomes.append(_outcome(step, "noop" if step.verb == Verb.NOOP else "failed"))
+            continue
+        try:
+            outcome = submit_all(step.commands, actor=actor)
+        except PowerloomError as error:
+            applied.outcomes.append(_outcome(step, "failed", error.message))
+            continue
+        is_held = isinstance(outcome, Held)
+        words = outcome.request["message"] if isinstance(outcome, Held) else ""
+        applied.outcomes.append(_outcome(step, "held" if is_held else "applied", words))
+    return applied
+
+
+def _shake_hands(plan: Plan, actor: Actor, *, strict: bool) -> None:
+    """Look at every foreign server that is to be registered; one that does not answer is registered unverified."""
+    assert actor.organization_id is not None, "whoever applies belongs to an organization"
+    for step in plan.steps:
+        for place, command in enumerate(step.commands):
+            if not isinstance(command, CreateServer) or not command.url:
+                continue
+            try:
+                discovery_id = probing.discover(command.url, organization_id=actor.organization_id)
+            except HandshakeFailed as failed:
+                words = f"The MCP handshake failed at {failed.step}: {failed.words}."
+                if strict:
+                    raise Invalid(f"Line {step.document.raw.line}: {words}", field="manifest") from failed
+                step.warnings.append(f"{words} It is registered as unverified and looked at again.")
+            else:
+                step.commands[place] = command.model_copy(update={"discovery_id": discovery_id})
+
+
+def _unfit(plan: Plan) -> Invalid:
+    wrong = [step for step in plan.steps if step.verb in {Verb.DENIED, Verb.INVALID}]
+    problems = [
+        {
+            "line": step.document.raw.line,
+            "resource": f"{step.document.kind.name} {step.document.address}",
+            "problem": step.why,
+        }
+        for step in wrong
+    ]
+    first = problems[0]
+    words = f"Nothing was applied. Line {first['line']}, {first['resource']}: {first['problem']}"
+    return Invalid(words, field="manifest", problems=problems)
+
+
+def _outcome(step: Step, status: str, words: str = "") -> dict[str, Any]:
+    return step.as_json() | {"status": status, "why": words or step.why}
