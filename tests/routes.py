@@ -171,3 +171,6 @@ REFUSED_ANYWAY = {
     "POST /approvals/{request_id}/reject": 403,
     "POST /approvals/{request_id}/cancel": 403,
 }
+
+# The same for every organization.
+OF_NOBODY = {"GET /manifests/schema/{kind}"}

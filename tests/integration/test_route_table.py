@@ -27,9 +27,11 @@ from tests.database import undone
 from tests.declared import attach, make_agent, make_rule, make_skill, make_version, register_server
 from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
-from tests.routes import INSTEAD, MEMBER, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
+from tests.routes import INSTEAD, MEMBER, OF_NOBODY, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
 from tests.wired import make_credential, make_foreign, make_managed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
+
+THERE = {"kind": "OU", "metadata": {"name": "engineering", "parent_ou_path": "/acme"}}  # a manifest of what is there
 
 GUARDED = sorted(route for route, right in TABLE.items() if right not in {PUBLIC, MEMBER})
 SIGNED_IN = sorted(route for route, right in TABLE.items() if right != PUBLIC)
@@ -165,6 +167,7 @@ def stage(world: World) -> Stage:
         "server_id": str(register_server(alice, world.engineering, tools=["search"]).id),
         "credential_id": str(credential.id),
         "session_id": str(make_session(world, agent).id),
+        "kind": "OU",
     }
     new = {"name": "new", "display_name": "New"}
     bodies = {
@@ -202,6 +205,7 @@ def stage(world: World) -> Stage:
         "POST /skills/{skill_id}/grants": {"principal_id": str(world.eve.id)},
         "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
+        **dict.fromkeys(("POST /manifests/plan", "POST /manifests/apply"), THERE),
         "POST /approval-policies/try": {"policy": {"scope_ou_id": str(empty.id), "action_pattern": "agent:*"}},
         "POST /approval-policies": {
             "name": "another",
@@ -293,7 +297,7 @@ def test_an_administrator_of_another_organization_finds_nothing_of_it(stage: Sta
         assert answer.status_code == 404, answer.content
         assert applied() == before
 
-    each(stage, [route for route in SIGNED_IN if "{" in route], law)
+    each(stage, [route for route in SIGNED_IN if "{" in route and route not in OF_NOBODY], law)
 
 
 def test_without_a_bearer_a_cookie_opens_nothing(stage: Stage) -> None:
