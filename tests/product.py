@@ -18,7 +18,7 @@ from tests.servers import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
-READY_SECONDS = 60
+READY_SECONDS = 120
 STOP_SECONDS = 6  # what the product promises
 
 

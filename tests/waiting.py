@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # a busy machine is slow, and a test that succeeds waits no longer than it must
+PATIENCE = 60.0  # a busy machine is slow, and a test that succeeds waits no longer than it must
 PAUSE = 0.02
 
 

@@ -38,9 +38,9 @@ def test_the_signer_signs_what_comes_until_it_is_told_to_stop(
     heads = committed_db.folder / "audit" / "heads.jsonl"
     append(2)
     with start_signer(environment) as signer:
-        until(lambda: heads.exists() and '"seq":2' in heads.read_text(), within=30, what="the first signature")
+        until(lambda: heads.exists() and '"seq":2' in heads.read_text(), what="the first signature")
         append(1)
-        until(lambda: '"seq":3' in heads.read_text(), within=30, what="the second signature")
+        until(lambda: '"seq":3' in heads.read_text(), what="the second signature")
         signer.send_signal(number)
         assert signer.wait(STOP_SECONDS) == 0
 
@@ -51,7 +51,7 @@ def test_a_signer_that_is_killed_leaves_a_log_that_the_next_one_goes_on_with(
     heads = committed_db.folder / "audit" / "heads.jsonl"
     append(1)
     with start_signer(environment) as signer:
-        until(lambda: heads.exists() and heads.read_text().endswith("\n"), within=30, what="a signature")
+        until(lambda: heads.exists() and heads.read_text().endswith("\n"), what="a signature")
         signer.kill()
     append(1)
     assert manage(environment, "sign_heads")[0] == 0

@@ -71,7 +71,7 @@ class Weave:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with product(tmp_path_factory.mktemp("existing") / "home") as up:
-        up.wait_told("Serving on", within=120)
+        up.wait_told("Serving on")
         yield up
         up.stop()
 

@@ -25,7 +25,7 @@ EVENTS = "els => els.map(el => el.id + ' ' + el.textContent.replace(/\\s+/g, ' '
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product after its first run: a live agent and one session."""
     with product(tmp_path_factory.mktemp("console") / "home") as up:
-        up.wait_told("Serving on", within=120)
+        up.wait_told("Serving on")
         yield up
         up.stop()
 

@@ -68,7 +68,7 @@ def has_more_than(session: AgentSession, number: int) -> bool:
 def test_a_relay_killed_in_the_middle_loses_and_doubles_nothing(running: Running, relays: Relays) -> None:
     session = running.invoke("[events=120 rate=20] count")
     with relays.one() as first:
-        until(lambda: count(session) > 10, within=30, what=f"events:\n{relays.output()}")
+        until(lambda: count(session) > 10, what=f"events:\n{relays.output()}")
         first.kill()
         first.wait()
     session.refresh_from_db()
@@ -87,7 +87,7 @@ def test_a_relay_killed_again_and_again_sends_every_message_once(running: Runnin
             until(lambda: AgentSession.objects.get(pk=session.id).status == "idle_end_turn", within=40, what="rest")
             message = SendMessage(session_id=session.id, key=str(number), text=f"[events=20 rate=20] {number}")
             submit(message, actor=alice)
-            until(partial(has_more_than, session, 5 + 20 * number), within=30, what="the next turn")
+            until(partial(has_more_than, session, 5 + 20 * number), what="the next turn")
             relay.kill()
             relay.wait()
             Relay.objects.update(beat_at=LONG_AGO)  # as after ten seconds of silence, which the test above waits for
@@ -100,7 +100,7 @@ def test_a_relay_killed_again_and_again_sends_every_message_once(running: Runnin
 def test_a_relay_that_is_told_to_stop_gives_its_sessions_back(running: Running, relays: Relays) -> None:
     session = running.invoke("[events=200 rate=20] count")
     with relays.one() as relay:
-        until(lambda: count(session) > 5, within=30, what=f"events:\n{relays.output()}")
+        until(lambda: count(session) > 5, what=f"events:\n{relays.output()}")
         relay.terminate()
         assert relay.wait(6) == 0
     session.refresh_from_db()
