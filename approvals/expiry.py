@@ -36,5 +36,6 @@ def end_if_late(request_id: UUID) -> bool:
         except AlreadyDecided:
             return False
         actor = Actor.system("approvals", organization_id=late.organization_id)
-        audit.append([Record(EXPIRED, "", late.target(), after={"status": Status.EXPIRED})], actor=actor)
+        record = Record(EXPIRED, "", late.target(), after={"status": Status.EXPIRED}, approval_request_id=late.pk)
+        audit.append([record], actor=actor)
     return True

@@ -159,7 +159,7 @@ def _record(request: ApprovalRequest, asked: Sequence[Asked]) -> Record:
         "justification": request.justification,
         "expires_at": request.expires_at.isoformat(),
     }
-    return Record(REQUESTED, "", request.target(), after=after)
+    return Record(REQUESTED, "", request.target(), after=after, approval_request_id=request.pk)
 
 
 def keep_staged(commands: Any, until: datetime) -> None:

@@ -61,7 +61,7 @@ def decide_request(command: DecideRequest, *, subject: Subject, actor: Actor) ->
     if not is_first:
         raise AlreadyDecided("You have decided this request already.")
     _move(request, command.verdict)
-    return Change(request, {"status": Status.PENDING}, _said(request, command))
+    return Change(request, {"status": Status.PENDING}, _said(request, command), approval_request_id=request.pk)
 
 
 def load_cancel(command: CancelRequest, actor: Actor) -> Subject:
@@ -76,7 +76,8 @@ def cancel_request(command: CancelRequest, *, subject: Subject, actor: Actor) ->
         raise Denied("Only who asked can cancel a request. Reject it instead.", permission=Action.APPROVAL_CANCEL)
     _check_pending(request)
     endings.end(request, Status.CANCELLED)
-    return Change(request, {"status": Status.PENDING}, {"status": request.status, "comment": command.comment})
+    said = {"status": request.status, "comment": command.comment}
+    return Change(request, {"status": Status.PENDING}, said, approval_request_id=request.pk)
 
 
 def _check_decider(actor: Actor, request: ApprovalRequest) -> None:

@@ -28,7 +28,9 @@ WIDTHS = {"actor_ref": 700, "action": 100, "decision": 20, "target_kind": 50, "t
 
 @dataclass(frozen=True)
 class Record:
-    """One thing to be recorded. `asked` is a refused command, which changed nothing and so has no before and after."""
+    """One thing to be recorded. `asked` is a refused command, which changed nothing and so has no before and after.
+    `approval_request_id` is the request that this is about, when the whole append is not for one.
+    """
 
     action: str
     command: str
@@ -37,6 +39,7 @@ class Record:
     after: dict[str, Any] | None = None
     decision: dict[str, Any] = field(default_factory=lambda: {"outcome": RECORDED})
     asked: dict[str, Any] | None = None
+    approval_request_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def body_of(record: Record, *, seq: int, actor: Actor, circumstances: Circumstan
         "after": capped(record.after),
         "asked": capped(record.asked),
         "decision": record.decision,
-        "approval_request_id": _text(circumstances.approval_request_id),
+        "approval_request_id": _text(record.approval_request_id or circumstances.approval_request_id),
         "set_id": _text(circumstances.set_id),
         "request_id": actor.request_id,
         "address": actor.address,

@@ -18,6 +18,7 @@ def of(case: Case) -> audit.Record:
         before=change.before if change else None,
         after=change.after if change else None,
         decision=case.decision,
+        approval_request_id=change.approval_request_id if change else None,
     )
 
 

@@ -59,11 +59,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Change:
-    """What a handler did: the row to show, and what differs, as JSON for the audit entry (no secrets)."""
+    """What a handler did: the row to show, and what differs, as JSON for the audit entry (no secrets).
+
+    `approval_request_id` is the request that a decision is about.
+    """
 
     row: Any
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+    approval_request_id: UUID | None = None
 
 
 C = TypeVar("C", bound=Command)

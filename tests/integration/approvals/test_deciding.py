@@ -39,8 +39,14 @@ def test_approving_runs_nothing_and_the_replay_applies_it_as_its_requester(
     assert (row["status"], row["outcome"]) == ("approved", "applied")
     assert replay.run() == 0
     entries = Entry.objects.filter(approval_request_id=request_.pk).order_by("seq")
-    assert [entry.action for entry in entries] == ["agent:create", "approval:replay"]
-    assert {entry.actor_ref for entry in entries} == {"user:bob@acme.example"}
+    assert [(entry.action, entry.actor_ref) for entry in entries] == [
+        ("approval:request", "user:bob@acme.example"),
+        ("approval:decide", "user:vera@acme.example"),
+        ("agent:create", "user:bob@acme.example"),
+        ("approval:replay", "user:bob@acme.example"),
+    ]
+    found = api_of(world.alice).get("/audit", {"approval_request_id": str(request_.pk)}).json()
+    assert [row["action_verb"] for row in found] == ["replay", "create", "decide", "request"]
 
 
 def test_the_requester_never_decides(world: World) -> None:

@@ -21,7 +21,7 @@ def test_a_matching_write_waits_and_changes_nothing(world: World) -> None:
     assert (body["status"], body["policies"], body["approvers"]) == ("pending", ["gate"], ["vera@acme.example"])
     assert body["id"] in body["message"]
     assert not Agent.objects.exists()
-    assert [entry.action for entry in Entry.objects.filter(approval_request_id=None)][-1] == "approval:request"
+    assert Entry.objects.get(approval_request_id=body["id"]).action == "approval:request"
 
 
 @pytest.mark.parametrize("pattern", ["agent:create", "agent:*", "*"])
