@@ -67,7 +67,7 @@ class Change:
     row: Any
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
-    approval_request_id: UUID | None = None
+    approval_request_id: UUID | None = field(default=None, kw_only=True)
 
 
 C = TypeVar("C", bound=Command)
