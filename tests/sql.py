@@ -217,6 +217,12 @@ HOSTILE: dict[str, list[str]] = {
         "SELECT (f).nextval FROM unnest(ARRAY['counter']) AS f(x)",
         "SELECT (0.1::float8).pg_sleep",
         "SELECT (1).lo_create",
+        "SELECT ('public.secrets').regclassin",
+        "SELECT ('{public.secrets}')._regclass",
+        "SELECT (1260::oid).regclassout",
+        "SELECT ('public.secrets').regclasssend",
+        "SELECT ('postgres').regrolein",
+        "SELECT ('postgres=r/postgres').aclitemin",
         # Values that tell who asks
         "SELECT current_user",
         "SELECT session_user",

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from powerloom.cma.local.store import FILE_NAME
 from tests.organization import Organization
 from tests.served import Served, served
-from tests.servers import postgres, private_folder, unprivileged_account
+from tests.shop import Shop
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -32,17 +31,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def acme(running: Served) -> Organization:
     return Organization(running)
-
-
-@pytest.fixture(scope="module")
-def database_url() -> Iterator[str]:
-    """A database with one table, as somebody who may only read that."""
-    with private_folder() as folder, postgres(folder, unprivileged_account()) as url:
-        with psycopg.connect(url, autocommit=True) as administrator:
-            administrator.execute(
-                "CREATE TABLE metrics (id int); CREATE ROLE reader LOGIN; GRANT SELECT ON metrics TO reader"
-            )
-        yield url.replace("postgres@", "reader@")
 
 
 def on_runtime(running: Served, name: str) -> dict[str, Any]:
@@ -97,8 +85,8 @@ def cause(session: dict[str, Any]) -> dict[str, Any]:
 # --- Used
 
 
-def test_an_agent_calls_the_tools_of_its_deployments(acme: Organization, database_url: str) -> None:
-    acme.post("/secrets", name="metrics", ou_id=acme.root, kind="postgres_url", value=database_url)
+def test_an_agent_calls_the_tools_of_its_deployments(acme: Organization, shop: Shop) -> None:
+    acme.post("/secrets", name="metrics", ou_id=acme.root, kind="postgres_url", value=shop.url())
     tables = {"config_json": {"database_url_secret": "metrics"}, "policy_json": {"allowed_tables": ["metrics"]}}
     acme.deploy("postgres", **tables)
     agent = acme.declare("caller")

@@ -105,7 +105,7 @@ CLIENT_EXCEPTIONS = {
     "approvals/mails.py": "the errors of Django's own mail backend; the mail server is the operator's",
     "powerloom/run": "the processes of this machine, on loopback",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
-    "agents/backends/postgres/connections.py": "libpq connects, to an address that egress.py has checked",
+    "agents/backends/postgres/lines.py": "the socket that libpq has opened, to count and to cut; it opens none",
     "agents/backends/slack_api.py": "the Slack Web API, an address of the operator",
 }
 

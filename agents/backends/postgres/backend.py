@@ -11,7 +11,8 @@ from psycopg.raw_cursor import AsyncRawCursor, AsyncRawServerCursor
 
 from agents.backends.base import Answer, Backend, Served, Unfit
 from agents.backends.postgres import catalog, fitness
-from agents.backends.postgres.connections import CONNECTING, PATIENCE, Connection, Connections
+from agents.backends.postgres.connections import CONNECTING, PATIENCE, Connections
+from agents.backends.postgres.lines import Connection, Flooded
 from agents.backends.postgres.rows import Collected, columns_of
 from agents.mcp.postgres.grammar import Refused
 from agents.mcp.postgres.statements import Read, read
@@ -34,14 +35,14 @@ CANCELLED = "57014"
 class PostgresBackend(Backend[PostgresConfig, PostgresPolicy]):
     """See the package. Policy is asked again where the statement is read for running: nothing runs unread."""
 
-    def __init__(self) -> None:
-        self._connections = Connections()
+    def __init__(self, connections: Connections | None = None) -> None:
+        self._connections = connections or Connections()
 
     async def check(self, served: Postgres) -> list[str]:
         try:
             async with asyncio.timeout(_longest(served)), self._connections.transaction(served) as connection:
                 return await fitness.judge(connection, served.policy)
-        except (psycopg.Error, TimeoutError) as error:
+        except (psycopg.Error, TimeoutError, Flooded) as error:
             state = getattr(error, "sqlstate", None) or "no answer"
             raise Unfit("role", f"Looking up the user's rights failed ({type(error).__name__}, {state}).") from None
 
@@ -53,6 +54,8 @@ class PostgresBackend(Backend[PostgresConfig, PostgresPolicy]):
             return Answer(error.words if isinstance(error, Unfit) else error.reason, is_error=True)
         except TimeoutError:
             return Answer("The database did not answer in time.", is_error=True)
+        except Flooded:
+            return Answer("The database sent more than can be held. Ask for fewer or shorter values.", is_error=True)
         except psycopg.Error as error:
             return Answer(_told(error, served), is_error=True)
 
@@ -75,7 +78,7 @@ class PostgresBackend(Backend[PostgresConfig, PostgresPolicy]):
         raise ValueError(f"postgres has no tool {call.tool}")
 
     async def _query(self, served: Postgres, asked: QueryArguments) -> Answer:
-        statement = _read(served, asked.sql)
+        statement = await _read(served, asked.sql)
         collected = Collected(served.config.row_limit, served.config.result_bytes)
         async with self._connections.transaction(served, writes=statement.writes) as connection:
             if statement.writes:
@@ -85,7 +88,7 @@ class PostgresBackend(Backend[PostgresConfig, PostgresPolicy]):
         return _structured(collected.as_json())
 
     async def _explain(self, served: Postgres, asked: ExplainArguments) -> Answer:
-        statement = _read(served, asked.sql)
+        statement = await _read(served, asked.sql)
         if asked.analyze and statement.writes:
             raise Refused("deny_mutation_keywords", "What writes is explained without analyze.")
         options = "ANALYZE, BUFFERS" if asked.analyze else "ANALYZE FALSE"
@@ -121,8 +124,9 @@ async def _executed(connection: Connection, sql: str, asked: QueryArguments) -> 
     return cursor
 
 
-def _read(served: Postgres, sql: str) -> Read:
-    return read(sql, served.policy.tables, may_write=not served.policy.deny_mutation_keywords)
+async def _read(served: Postgres, sql: str) -> Read:
+    """Read a statement off the loop: the worst of them keep the parser busy for a while, and others wait for it too."""
+    return await asyncio.to_thread(read, sql, served.policy.tables, may_write=not served.policy.deny_mutation_keywords)
 
 
 def _structured(answer: dict[str, Any]) -> Answer:

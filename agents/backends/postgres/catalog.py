@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any  # rows of the catalog, as JSON
 
-from agents.backends.postgres.connections import Connection
+from agents.backends.postgres.lines import Connection
 from agents.mcp.postgres.tables import Table
 
 KIND = """CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view'

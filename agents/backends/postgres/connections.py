@@ -6,11 +6,9 @@ A deployment whose URL, config or way out changed begins anew; connections of be
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any  # rows of any shape
 from uuid import UUID
@@ -20,13 +18,13 @@ from psycopg.pq import TransactionStatus
 
 from agents.backends.base import Served, Unfit
 from agents.backends.postgres.address import Address, address_of
+from agents.backends.postgres.lines import Connection, cut_after, cut_beyond
 from agents.backends.postgres.rows import ADAPTERS
 from agents.mcp.postgres.template import PostgresConfig, PostgresPolicy
 from powerloom.web import egress
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-
 MOST = 4  # connections of one deployment
+MOST_RECEIVED = 64 * 1024 * 1024  # bytes that the server may send in one transaction
 KEPT = 60.0  # seconds that an idle one is kept
 CONNECTING = 10  # seconds
 PATIENCE = 5  # seconds that we wait longer than the server would
@@ -125,8 +123,9 @@ class _Pool:
 class Connections:
     """The pools of all deployments in one process; used on one event loop."""
 
-    def __init__(self, *, kept: float = KEPT) -> None:
+    def __init__(self, *, kept: float = KEPT, most: int = MOST_RECEIVED) -> None:
         self._kept = kept
+        self._most = most
         self._pools: dict[UUID, _Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -136,7 +135,7 @@ class Connections:
     ) -> AsyncIterator[Connection]:
         """Lend a connection in a transaction, committed if it writes and the block ends well, else undone.
 
-        Raises `Unfit` when there is no connection to be had.
+        Raises `Unfit` when there is no connection to be had, and `Flooded`.
         """
         pool = self._pool_of(served)
         async with pool.free:
@@ -145,7 +144,7 @@ class Connections:
             try:
                 timeout = served.config.statement_timeout_seconds
                 connection = await self._begun(pool, _opening(timeout, writes=writes))
-                with _cut_after(timeout + PATIENCE, connection):
+                with cut_beyond(self._most, connection), cut_after(timeout + PATIENCE, connection):
                     yield connection
                     await connection.execute("COMMIT" if writes else "ROLLBACK")
             finally:
@@ -215,28 +214,9 @@ def _opening(timeout: int, *, writes: bool) -> bytes:
 async def _begin(connection: Connection, opening: bytes) -> Connection:
     """Begin a transaction, or close the connection and raise."""
     try:
-        with _cut_after(PATIENCE, connection):
+        with cut_after(PATIENCE, connection):
             await connection.execute(opening)
     except BaseException:
         await connection.close()
         raise
     return connection
-
-
-@contextmanager
-def _cut_after(seconds: float, connection: Connection) -> Iterator[None]:
-    """End a connection under a block that takes too long.
-
-    Cancelling a task is not enough: psycopg then waits until the server has confirmed, and not every server does.
-    """
-    timer = asyncio.get_running_loop().call_later(seconds, _cut, connection)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _cut(connection: Connection) -> None:
-    if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.fileno())) as line, suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from agents.backends.base import Unfit
 from agents.backends.postgres.catalog import READABLE_KINDS, tables
-from agents.backends.postgres.connections import Connection
+from agents.backends.postgres.lines import Connection
 from agents.mcp.postgres.tables import Table
 from agents.mcp.postgres.template import PostgresPolicy
 

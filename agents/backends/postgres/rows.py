@@ -17,6 +17,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Loader
 
 CUT = 16_384  # characters of one text value that are shown
+DEEPEST = 64  # levels of a document; what writes our answer, and what reads it, knows about 200
 
 AS_TEXT = """
 numeric date time timetz timestamp timestamptz interval uuid inet cidr bytea money xid int4range int8range numrange
@@ -38,14 +39,33 @@ class _Float(Loader):
 
 
 class _Json(Loader):
-    """A document that cannot be read back (too deep, a number beyond all) is shown as its text."""
+    """A document that our answer cannot carry (too deep, beyond all floats, half a character) is shown as its text."""
 
     def load(self, data: Buffer) -> Any:
         text = bytes(data).decode()
         try:
-            return json.loads(text, parse_constant=str)
+            document = json.loads(text, parse_float=_finite)
+            if "\\u" in text:
+                json.dumps(document, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return text
+        is_flat = text.count("[") + text.count("{") <= DEEPEST
+        return document if is_flat or _is_within(document, DEEPEST) else text
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("beyond all floats")
+    return value
+
+
+def _is_within(document: Any, levels: int) -> bool:
+    """Return whether a document is nested at most so deep."""
+    if not isinstance(document, (dict, list)):
+        return True
+    inner = document.values() if isinstance(document, dict) else document
+    return levels > 0 and all(_is_within(one, levels - 1) for one in inner)
 
 
 def _adapters() -> AdaptersMap:

@@ -86,16 +86,24 @@ SVFOP_LOCALTIME SVFOP_LOCALTIME_N SVFOP_LOCALTIMESTAMP SVFOP_LOCALTIMESTAMP_N
 """)
 
 # `alias.name` and `(value).name` call a function of that name when there is no such column, so `f.pg_read_file` over
-# `unnest(…) AS f(x)` reads a file. These are PostgreSQL's functions that take one argument and are not pure; a prefix
-# stands for all that begin so, here and in versions to come.
+# `unnest(…) AS f(x)` reads a file. These are PostgreSQL's functions that take one argument and are not pure, and those
+# of the types that look names up, pure by name only: `('secrets').regclassin`. A prefix stands for all that begin so,
+# here and in versions to come.
 HIDDEN_PREFIXES = ("pg_", "lo_", "binary_upgrade_", "txid_", "to_reg")
-HIDDEN = _words("""
-aclexplode amvalidate brin_summarize_new_values col_description current_schemas current_setting currval
-database_to_xml fmgr_c_validator fmgr_internal_validator fmgr_sql_validator gin_clean_pending_list lastval
-loread lowrite mxid_age nextval obj_description oidvectortypes plpgsql_validator query_to_xml regclass regcollation
-regconfig regdictionary regnamespace regoper regoperator regproc regprocedure regrole regtype row_security_active
-schema_to_xml set_config setseed setval shobj_description table_to_xml ts_debug ts_parse ts_stat ts_token_type
+LOOKING_UP = _words("""
+aclitem regclass regcollation regconfig regdatabase regdictionary regnamespace regoper regoperator regproc regprocedure
+regrole regtype
 """)
+HIDDEN = _words(
+    *(f"{name} _{name} {name}in {name}out {name}recv {name}send" for name in LOOKING_UP),
+    """
+aclexplode amvalidate brin_summarize_new_values col_description current_schemas current_setting currval
+database_to_xml fmgr_c_validator fmgr_internal_validator fmgr_sql_validator gin_clean_pending_list
+hash_aclitem lastval loread lowrite mxid_age nextval obj_description oidvectortypes plpgsql_validator query_to_xml
+row_security_active schema_to_xml set_config setseed setval shobj_description table_to_xml ts_debug ts_parse ts_stat
+ts_token_type
+""",
+)
 
 
 def is_hidden_call(field: str) -> bool:

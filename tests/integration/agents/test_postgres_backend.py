@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 
 from agents.backends.base import Answer, Served
 from agents.backends.postgres.backend import PostgresBackend
-from agents.backends.postgres.connections import MOST, Connections, _cut_after
+from agents.backends.postgres.connections import MOST, Connections
+from agents.backends.postgres.lines import cut_after
 from agents.mcp.catalog import template_of
+from agents.mcp.postgres.functions import FUNCTIONS, is_hidden_call
 from agents.mcp.postgres.template import ExplainArguments, PostgresConfig, PostgresPolicy, QueryArguments
 from agents.mcp.template import Allow, Call, Deny
 from tests.shop import Shop
@@ -116,6 +120,24 @@ async def test_a_role_whose_strings_end_elsewhere_is_read_as_the_parser_read_it(
     assert row == ["\\", " AS b UNION ALL SELECT word FROM secrets --"]
 
 
+CALLABLE_BEHIND_A_DOT = """
+    SELECT DISTINCT proname::text FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND pronargs > 0 AND pronargs - pronargdefaults <= 1
+      AND NOT 'internal'::regtype = ANY (proargtypes)
+      AND (provolatile <> 'i' OR format_type(prorettype, NULL) || format_type(proargtypes[0], NULL) ~ '(reg|acl)')
+"""
+PURE_ENOUGH = re.compile(
+    r".*(_out|_send)|(bpchar|name|text|varchar)send|(cash|date|xml)_in|enum_\w+|money|format|xml\w*"
+)
+
+
+async def test_what_this_server_would_call_behind_a_dot_is_known(shop: Shop) -> None:
+    """All that take one argument and are not pure, or are of a type that looks names up."""
+    found = {name for (name,) in shop.ask(CALLABLE_BEHIND_A_DOT)}
+    assert len(found) > 100
+    assert not {name for name in found - FUNCTIONS if not is_hidden_call(name) and not PURE_ENOUGH.fullmatch(name)}
+
+
 # --- What works
 
 
@@ -183,6 +205,17 @@ async def test_parameters_keep_their_types(backend: PostgresBackend, shop: Shop)
     assert answer.is_error
 
 
+@pytest.mark.parametrize(
+    "document", ["[" * 100 + "]" * 100, "[" * 3000 + "]" * 3000, "[1e999]", "1" * 5000, '["\\ud800"]']
+)
+async def test_a_document_that_no_answer_can_carry_is_shown_as_its_text(
+    backend: PostgresBackend, shop: Shop, document: str
+) -> None:
+    assert await rows_of(backend, shop.served("reader"), "SELECT $1::json", document) == [[document]]
+    beside = '{"a": [[[{"b": "\\u00e9"}]]]}'
+    assert await rows_of(backend, shop.served("reader"), "SELECT $1::json", beside) == [[json.loads(beside)]]
+
+
 async def test_no_rows_still_have_columns(backend: PostgresBackend, shop: Shop) -> None:
     answer = await call(backend, shop.served("reader"), "query", sql="SELECT id FROM metrics WHERE false")
     assert answer.structured is not None
@@ -225,13 +258,30 @@ async def test_a_statement_that_takes_too_long_is_cancelled(backend: PostgresBac
     assert await rows_of(backend, served, "SELECT 1") == [[1]]
 
 
+HUNDRED = "x" * 100
+HUGE = f"replace(replace(replace('{HUNDRED}', 'x', '{HUNDRED}'), 'x', '{HUNDRED}'), 'x', '{HUNDRED}')"
+ASKED = ["SELECT ", "INSERT INTO events (id) VALUES (7000) RETURNING "]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a connection received")
+@pytest.mark.parametrize("sql", [before + HUGE for before in ASKED], ids=["reading", "writing"])
+async def test_a_value_too_large_to_hold_is_cut_while_it_comes(shop: Shop, sql: str) -> None:
+    backend = PostgresBackend(Connections(most=1024 * 1024))
+    served = shop.served("writer", deny_mutation_keywords=False)
+    answer = await call(backend, served, "query", sql=sql)
+    assert answer == Answer("The database sent more than can be held. Ask for fewer or shorter values.", is_error=True)
+    assert shop.ask("SELECT count(*) FROM events WHERE id = 7000") == [(0,)]
+    assert await rows_of(backend, served, "SELECT 1") == [[1]]
+    await backend.close()
+
+
 async def test_a_connection_that_hangs_is_cut(shop: Shop) -> None:
     """Whatever the server does about it: this one goes on sleeping until its own timeout."""
     connections = Connections()
 
     async def hang() -> None:
         async with connections.transaction(shop.served("postgres", statement_timeout_seconds=1)) as connection:
-            with _cut_after(0.1, connection):
+            with cut_after(0.1, connection):
                 await connection.execute("SELECT pg_sleep(20)")
 
     with pytest.raises(psycopg.OperationalError):
