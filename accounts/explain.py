@@ -83,7 +83,9 @@ def explain(question: Question) -> dict[str, Any]:
     if not decision.allowed and decision.because is None and decision is not NARROWED:
         facts.append(Fact("nothing", "nothing on the path allows it", decides=True))
     steps = [] if decision.allowed else _remedy(question, decision, grants, seen)
-    return _answer(question, decision, seen) | {"facts": [fact.as_json() for fact in facts], "remedy": steps}
+    decided_by = next((fact.text for fact in facts if fact.decides), None)
+    shown_facts = [fact.as_json() for fact in facts]
+    return _answer(question, decision, seen) | {"facts": shown_facts, "decided_by": decided_by, "remedy": steps}
 
 
 def _answer(question: Question, decision: Decision, seen: Sequence[Grant]) -> dict[str, Any]:

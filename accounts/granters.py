@@ -23,13 +23,18 @@ def who_can_grant(actions: Collection[str], ou_path: str, organization_id: UUID 
     return _named(Action.ROLE_BINDING_CREATE, actions, ou_path, organization_id)
 
 
+def who_may(action: str, ou_path: str, organization_id: UUID | None) -> list[str]:
+    """Return some principals that may do the action at the OU, the nearest first; one query."""
+    return _named(action, (), ou_path, organization_id)
+
+
 def who_can_end(actions: Collection[str], ou_path: str, organization_id: UUID | None, *, but: UUID) -> list[str]:
     """Return some principals that can end a deny of these actions at the OU: none whom that deny itself names."""
     return _named(Action.ROLE_BINDING_DELETE, actions, ou_path, organization_id, but=but)
 
 
 def _named(
-    by: Action, actions: Collection[str], ou_path: str, organization_id: UUID | None, *, but: UUID | None = None
+    by: str, actions: Collection[str], ou_path: str, organization_id: UUID | None, *, but: UUID | None = None
 ) -> list[str]:
     enough = [builtin_id(name) for name in ROLES if {by, *actions} <= builtin_actions(name)]
     deciding = [builtin_id(name) for name in ROLES if by in builtin_actions(name)]

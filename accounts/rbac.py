@@ -28,6 +28,7 @@ from accounts.roles import builtin_actions, builtins_allowing
 from accounts.tokens import is_good
 from powerloom.commands.registry import Case, Handler, Need
 from powerloom.kernel.errors import Denied, Unauthenticated
+from powerloom.kernel.explanation import Explanation, Fact, Remedy
 from powerloom.kernel.refs import Actor, Target
 
 __all__ = [
@@ -229,7 +230,24 @@ def denied(
         ou_path=place,
         because=because.as_json() if because else None,
         can_grant=list(granters),
+        explain=_explanation(action, place, decision, because, who=who, granters=granters),
     )
+
+
+def _explanation(
+    action: str, place: str, decision: Decision, because: Grant | None, *, who: str, granters: Sequence[str]
+) -> Explanation:
+    asked = Fact("right", f"{who} {action} on {place}")
+    if decision is NARROWED:
+        remedy = Remedy("token", "Use a token that is not narrowed so far.")
+        return Explanation((asked, Fact("token", decision.reason, decides=True)), (remedy,))
+    if because:
+        text = f"deny of {because.role} to {because.principal_ref} on {shown(because.scope_path)}"
+        remedy = Remedy("end_deny", f"End the {text}.", tuple(granters))
+        return Explanation((asked, Fact("deny", text, decides=True)), (remedy,))
+    request = {"action": action, "ou_path": place} if who == "You need" else None
+    remedy = Remedy("grant", f"Grant a binding of {action} on {place}.", tuple(granters), request)
+    return Explanation((asked, Fact("nothing", "nothing on the path allows it", decides=True)), (remedy,))
 
 
 def _granters(action: str, target: Target) -> list[str]:

@@ -25,6 +25,7 @@ from powerloom.audit import log as audit
 from powerloom.audit.log import Record
 from powerloom.commands.bus import submit_all
 from powerloom.kernel.errors import AlreadyDecided, Invalid, PowerloomError, TooMany, Unavailable
+from powerloom.kernel.explanation import Remedy, plain
 from powerloom.kernel.refs import Actor
 from powerloom.kernel.states import transition
 
@@ -91,7 +92,8 @@ def _replay(request: ApprovalRequest) -> None:
 
 def _fail(request: ApprovalRequest, error: PowerloomError) -> None:
     """Write why an approved request was not applied; one that another worker has applied meanwhile stays so."""
-    failure = {"code": error.code, "message": error.message, "detail": _plain(dict(error.detail))}
+    detail = _plain(dict(error.detail))
+    failure = {"code": error.code, "message": error.message, "detail": detail, "explain": _explained(request, error)}
     with transaction.atomic(durable=True):
         row = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("ou").get(pk=request.pk)
         if row.outcome:
@@ -105,6 +107,13 @@ def _fail(request: ApprovalRequest, error: PowerloomError) -> None:
         record = Record(REPLAYED, "", row.target(), decision={"outcome": "failed", **failure})
         audit.append([record], actor=actor_from(row.actor), approval=Ticket(row))
         notices.note(row, "failed")
+
+
+def _explained(request: ApprovalRequest, error: PowerloomError) -> Any:
+    """Return why it was not applied, and who may ask again; what a refusal explains itself is kept."""
+    found = dict(error.detail.get("explain") or plain(error.message).as_json())
+    again = Remedy("ask_again", "Ask for the change again.", (request.requester_ref,))
+    return found | {"remedy": [*found["remedy"], again.as_json()]}
 
 
 def _run_on_reject(request: ApprovalRequest) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from accounts.law import shown
 from approvals import eligibility
 from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand
+from powerloom.kernel.explanation import Explanation, Fact, Remedy
 
 MOST_NAMED = 5
 
@@ -27,11 +28,22 @@ def held_row(request: ApprovalRequest, *, is_new: bool) -> dict[str, Any]:
         "approvers": approvers,
         "expires_at": _time(request.expires_at),
         "is_new": is_new,
+        "explain": _explained(request, demands, approvers).as_json(),
         "message": (
             f"Held by {', '.join(policies)}: nothing was changed. Request submitted (ID: {request.id}). "
             f"{' or '.join(approvers) or 'Nobody can approve it now; an OrgAdmin'} will see it in the /approvals inbox."
         ),
     }
+
+
+def _explained(request: ApprovalRequest, demands: Sequence[Demand], approvers: Sequence[str]) -> Explanation:
+    asked = Fact("right", f"You may {request.action} on {shown(request.ou.path)}")
+    holds = [
+        Fact("policy", f"{one.policy_name} asks for {one.quorum} of {one.approver} on {shown(one.ou.path)}", place == 0)
+        for place, one in enumerate(demands)
+    ]
+    until = request.expires_at.strftime("%Y-%m-%d %H:%M")
+    return Explanation((asked, *holds), (Remedy("approval", f"Approve it before {until} UTC.", tuple(approvers)),))
 
 
 def approvers_of(request: ApprovalRequest, demands: Sequence[Demand]) -> list[str]:

@@ -41,6 +41,7 @@ class FactOut(Schema):
 
 class ExplanationOut(AnswerOut):
     facts: list[FactOut]
+    decided_by: str | None
     remedy: list[dict[str, Any]]
 
 

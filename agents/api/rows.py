@@ -19,7 +19,8 @@ from agents.models import Agent, AgentSkill, AgentVersion, Credential, Skill, Sk
 from agents.queries.agents import attachments_of
 from agents.queries.lists import sync_states
 from agents.queries.server_attachments import server_attachments_of
-from powerloom.kernel.refs import Actor
+from agents.stops import stop_of
+from powerloom.kernel.refs import Actor, Target
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
 
@@ -79,7 +80,8 @@ def agent(row: Agent, actor: Actor) -> JSON:
 def agent_sync(row: Agent) -> JSON:
     """Return where an agent stands; `live` counts its organization's environment too."""
     ready = readiness.of([row])[row.id]
-    return _sync(sync_states(SyncKind.AGENT, [row.id]).get(row.id), why=ready.why)
+    state = sync_states(SyncKind.AGENT, [row.id]).get(row.id)
+    return _sync(state, why=ready.why, place=row.target(), change=Action.AGENT_UPDATE)
 
 
 def attachments(rows: Sequence[AgentSkill]) -> list[JSON]:
@@ -111,7 +113,8 @@ def skill(row: Skill, actor: Actor) -> JSON:
     """Return one skill as the list shows it and more."""
     state = sync_states(SyncKind.SKILL, [row.id]).get(row.id)
     why = readiness.missing("skill", state) if state else "the skill has no version yet"
-    return _skill(row, state) | {"sync": _sync(state, why=why), "can": _can(row, actor, SKILL_ACTIONS)}
+    sync = _sync(state, why=why, place=row.target(), change=Action.SKILL_UPDATE)
+    return _skill(row, state) | {"sync": sync, "can": _can(row, actor, SKILL_ACTIONS)}
 
 
 def skill_versions(rows: Sequence[SkillVersion], *, current: UUID | None) -> list[JSON]:
@@ -130,7 +133,8 @@ def credential(row: Credential, actor: Actor) -> JSON:
     """Return one credential as the list shows it and more."""
     state = sync_states(SyncKind.CREDENTIAL, [row.id]).get(row.id)
     why = readiness.missing("credential", state)
-    return _credential(row, state) | {"sync": _sync(state, why=why), "can": _can(row, actor, CREDENTIAL_ACTIONS)}
+    sync = _sync(state, why=why, place=row.target(), change=Action.CREDENTIAL_ROTATE)
+    return _credential(row, state) | {"sync": sync, "can": _can(row, actor, CREDENTIAL_ACTIONS)}
 
 
 def grants(rows: Sequence[Binding]) -> list[JSON]:
@@ -224,9 +228,10 @@ def _credential(row: Credential, state: SyncState | None) -> JSON:
     }
 
 
-def _sync(state: SyncState | None, *, why: str) -> JSON:
+def _sync(state: SyncState | None, *, why: str, place: Target, change: Action) -> JSON:
     known = state or SyncState()
     return {
+        "explain": stop_of(state, why, place=place, change=change).as_json() if why else None,
         "status": status.of(state),
         "live": not why,
         "why": why,

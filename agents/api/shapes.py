@@ -39,6 +39,7 @@ class SyncOut(Schema):
     drift: Any
     runtime_resource_id: str | None
     runtime_version: str | None
+    explain: dict[str, Any] | None
 
 
 class AttachmentOut(Schema):

@@ -28,6 +28,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar  # Any: detail is free-form JSON for people and programs
 
+from powerloom.kernel.explanation import Explanation, plain
+
 
 class PowerloomError(Exception):
     """Base of every refusal. `message` tells a person what to do; `detail` is JSON for programs.
@@ -86,10 +88,13 @@ class Unauthenticated(PowerloomError):
 
 
 class Denied(PowerloomError):
-    """The actor sees the thing but may not do this. `detail` holds permission, ou_path and the explanation."""
+    """The actor sees the thing but may not do this. `detail` holds permission, ou_path and `explain`, why it is so."""
 
     code = "permission_denied"
     status = 403
+
+    def __init__(self, message: str, *, explain: Explanation | None = None, **detail: Any) -> None:
+        super().__init__(message, **detail, explain=(explain or plain(message)).as_json())
 
 
 class Invalid(PowerloomError):

@@ -120,10 +120,10 @@ def test_a_binding_expires_in_the_future_at_a_moment_with_a_zone(world: World, m
 
 
 def test_bindings_are_read_with_the_right_to_read_them_and_ones_own(world: World) -> None:
-    bind(world.vera, "AgentViewer", world.platform)
-    seen = {name: api_of(getattr(world, name)).get("/role-bindings").json() for name in ("bob", "vera", "mallory")}
+    bind(world.eve, "AgentViewer", world.platform)
+    seen = {name: api_of(getattr(world, name)).get("/role-bindings").json() for name in ("bob", "eve", "mallory")}
     assert {row["scope_ou_path"] for row in seen["bob"]} == {"/acme/engineering", "/acme/engineering/platform"}
-    assert {row["principal_ref"] for row in seen["vera"]} == {"user:vera@acme.example"}
+    assert {row["principal_ref"] for row in seen["eve"]} == {"user:eve@acme.example"}
     assert {row["scope_ou_path"] for row in seen["mallory"]} == {"/zeta"}
 
 
