@@ -181,7 +181,7 @@ def _end(question: Question, deny: Grant, *, is_seen: bool) -> dict[str, Any]:
 
 
 def _grant(question: Question) -> dict[str, Any]:
-    role, actions = _smallest_role(question)
+    role, actions = _smallest(question.caller, question.action)
     place = shown(question.ou.path)
     return {
         "kind": "grant",
@@ -195,10 +195,14 @@ def _grant(question: Question) -> dict[str, Any]:
     }
 
 
-def _smallest_role(question: Question) -> tuple[Role, frozenset[str]]:
+def smallest_role(actor: Actor, action: str) -> Role:
     """Return the role with the fewest actions that has this one; OrgAdmin has them all, so there always is one."""
-    sized = [(role, _actions_of(role)) for role in queries.roles_visible_to(question.caller)]
-    fitting = [(role, actions) for role, actions in sized if question.action in actions]
+    return _smallest(actor, action)[0]
+
+
+def _smallest(actor: Actor, action: str) -> tuple[Role, frozenset[str]]:
+    sized = [(role, _actions_of(role)) for role in queries.roles_visible_to(actor)]
+    fitting = [(role, actions) for role, actions in sized if action in actions]
     return min(fitting, key=lambda found: (len(found[1]), found[0].name))
 
 

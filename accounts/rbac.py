@@ -56,6 +56,7 @@ __all__ = [
 
 OWN_ACTIONS = frozenset(
     {
+        "access_request:create",
         "approval:cancel",
         "approval:decide",
         "token:create",

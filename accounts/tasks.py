@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from accounts import sealing
+from accounts import expiry, sealing
 
-SCHEDULE = {"sweep-untaken-sealed-values": ("accounts.tasks.sweep_untaken", 3600.0)}
+SCHEDULE = {
+    "sweep-untaken-sealed-values": ("accounts.tasks.sweep_untaken", 3600.0),
+    "end-expired-bindings": ("accounts.tasks.end_expired", 30.0),
+}
 
 
 @shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
 def sweep_untaken() -> None:
     """Delete sealed values whose command never came."""
     sealing.sweep_untaken()
+
+
+@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+def end_expired() -> None:
+    """Write and record the end of bindings whose time is over."""
+    expiry.sweep()

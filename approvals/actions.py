@@ -8,6 +8,7 @@ from enum import StrEnum
 class Action(StrEnum):
     """What can be done about decisions of others. Alphabetical."""
 
+    ACCESS_REQUEST_CREATE = "access_request:create"  # ask for a right; everyone may, and it is always held
     APPROVAL_CANCEL = "approval:cancel"  # one's own request
     APPROVAL_DECIDE = "approval:decide"
     APPROVAL_READ = "approval:read"

@@ -13,21 +13,26 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from accounts.commands.bindings import actions_of
+from accounts.escalation import Widening, require_held
 from accounts.models import OU, Binding, Principal, PrincipalClosure, User
 from accounts.tokens import actor_of_user
 from approvals import eligibility
-from approvals.demands import Asked
+from approvals.demands import ACCESS_REQUEST, Asked
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from approvals.tickets import marks_of
 from powerloom.audit.models import Entry
 from powerloom.commands.registry import Case
-from powerloom.kernel.errors import Conflict, Stale
+from powerloom.kernel.errors import Conflict, Denied, Stale
 
 
 def check(request: ApprovalRequest, cases: Sequence[Case], asked: Sequence[Asked]) -> None:
     """Raise `Stale` when something that was approved has changed, `Conflict` when a policy is not met now."""
     _check_marks(request, cases)
     deciders = _standing_deciders(request)
+    for case in cases:
+        if case.command.action == ACCESS_REQUEST:
+            _check_giver(case, deciders)
     for one in asked:
         met = [decider for decider in deciders if _answers(decider, one, request)]
         if len(met) < one.quorum:
@@ -38,6 +43,23 @@ def check(request: ApprovalRequest, cases: Sequence[Case], asked: Sequence[Asked
                 needed=one.quorum,
                 given=len(met),
             )
+
+
+def _check_giver(case: Case, deciders: Sequence[User]) -> None:
+    """Raise `Denied` unless one of those who approved holds all that is to be given, as if he gave it himself."""
+    ou, role = case.subject.row
+    given = Widening(actions_of(role), ou.path)
+    refusals = [refusal for decider in deciders if (refusal := _refusal(decider, given))]
+    if len(refusals) == len(deciders):
+        raise refusals[0] if refusals else Conflict("Nobody who approved this still counts. Ask again.")
+
+
+def _refusal(decider: User, given: Widening) -> Denied | None:
+    try:
+        require_held(actor_of_user(decider), [given])
+    except Denied as refusal:
+        return refusal
+    return None
 
 
 def _check_marks(request: ApprovalRequest, cases: Sequence[Case]) -> None:

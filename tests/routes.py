@@ -121,6 +121,7 @@ TABLE = {
     "POST /sessions/{session_id}/confirmations": "session:confirm",
     "POST /sessions/{session_id}/interrupt": "session:interrupt",
     "POST /sessions/{session_id}/close": "session:close",
+    "POST /access-requests": MEMBER,
     "GET /approvals": MEMBER,
     "POST /approvals/bulk-cancel": MEMBER,
     "GET /approvals/{request_id}": "approval:read",

@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from approvals.api import policies, requests, trials, webhooks
+from approvals.api import access, policies, requests, trials, webhooks
 
 router = Router()
-for part in (trials, policies, requests, webhooks):
+for part in (access, trials, policies, requests, webhooks):
     router.add_router("", part.router)

@@ -1,5 +1,6 @@
 """What can be done about policies and requests, by noun. Importing this registers every handler."""
 
+from approvals.commands.access import CreateAccessRequest
 from approvals.commands.policies import (
     ArchivePolicy,
     CreatePolicy,
@@ -15,6 +16,7 @@ __all__ = [
     "ArchivePolicy",
     "ArchiveWebhook",
     "CancelRequest",
+    "CreateAccessRequest",
     "CreatePolicy",
     "CreateWebhook",
     "DecideRequest",

@@ -206,6 +206,7 @@ def stage(world: World) -> Stage:
         "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
         **dict.fromkeys(("POST /manifests/plan", "POST /manifests/apply"), THERE),
+        "POST /access-requests": {**here, "action": "agent:read", "reason": "To look."},
         "POST /approval-policies/try": {"policy": {"scope_ou_id": str(empty.id), "action_pattern": "agent:*"}},
         "POST /approval-policies": {
             "name": "another",
