@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any  # JSON
 from uuid import UUID
 
 from django.db.models import Q
 
 from accounts.queries import ou_for
-from approvals.commands import CancelRequest
-from approvals.models import ApprovalRequest, Status
+from approvals import expiry, queries
+from approvals.commands import CancelRequest, DecideRequest
+from approvals.models import ApprovalRequest, Status, Verdict
 from powerloom.commands.bus import submit
+from powerloom.commands.registry import Done
 from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.refs import Actor
 
@@ -36,3 +39,21 @@ def cancel(actor: Actor, comment: str, *, noun: str | None, scope_ou_id: UUID | 
         except PowerloomError:
             skipped.append(str(request_id))
     return {"cancelled_count": cancelled, "skipped_ids": skipped}
+
+
+def decide(actor: Actor, request_ids: Sequence[UUID], verdict: Verdict, comment: str) -> list[dict[str, Any]]:
+    """Say the same of several requests. Returns for each, in order, what became of it or why it was refused."""
+    return [_decided(actor, request_id, verdict, comment) for request_id in dict.fromkeys(request_ids)]
+
+
+def _decided(actor: Actor, request_id: UUID, verdict: Verdict, comment: str) -> dict[str, Any]:
+    try:
+        queries.request_for_read(actor, request_id)
+        expiry.end_if_late(request_id)
+        command = DecideRequest(request_id=request_id, verdict=verdict, comment=comment)
+        outcome = submit(command, actor=actor)
+    except PowerloomError as error:
+        refusal = {"code": error.code, "message": error.message, "detail": dict(error.detail)}
+        return {"id": str(request_id), "status": None, "error": refusal}
+    assert isinstance(outcome, Done), "no policy holds a decision"
+    return {"id": str(request_id), "status": outcome.row.status, "error": None}

@@ -99,6 +99,8 @@ def _answers(decider: User, asked: Asked, request: ApprovalRequest) -> bool:
 
 def _made_by(request: ApprovalRequest, decider: User, demand: Demand) -> bool:
     """Tell whether the decider is eligible only because of what the requester gave: a binding, or a membership."""
+    if demand.approver_user_id == decider.pk:
+        return False
     mine = Entry.objects.filter(chain_id=request.organization_id, actor_id__in=request.askers)
     speaking = PrincipalClosure.objects.filter(member_id=decider.pk).values_list("principal_id", flat=True)
     joined = _groups_given(mine, set(speaking), decider)

@@ -1,6 +1,7 @@
 """What a set must satisfy before it may pass: one demand for each policy and each OU in which it applies.
 
-An access request is held whatever the policies say: giving rights is for those who can give them.
+An access request is held whatever the policies say: giving rights is for those who can give them. So is a tool call
+that asks: it waits for whoever may confirm the calls of its agent.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from approvals.matching import Match
+from approvals.models import ApprovalRequest, Demand
 from approvals.models.policies import DEFAULT_TTL_SECONDS
 from powerloom.commands.registry import Case
 
 ACCESS_REQUEST = "access_request:create"
 GRANTING = "role_binding:create"
+CONFIRMING = "tool_call:confirm"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,27 @@ def demands_for(cases: Sequence[Case], matches: Sequence[Match]) -> list[Asked]:
     return [_by_policy(match) for match in once.values()] + [
         _by_kind(case) for case in cases if case.command.action == ACCESS_REQUEST
     ]
+
+
+def standing(request: ApprovalRequest) -> list[Asked]:
+    """Return what a tool call's request asks: its command does not say it again, so the request's own demands do."""
+    if request.action != CONFIRMING:
+        return []
+    return [_as_asked(one) for one in Demand.objects.filter(request=request).select_related("ou")]
+
+
+def _as_asked(demand: Demand) -> Asked:
+    return Asked(
+        policy_id=None,
+        policy_name=demand.policy_name,
+        policy_generation=0,
+        ou_path=demand.ou.path,
+        approver=demand.approver,
+        quorum=demand.quorum,
+        ttl=timedelta(seconds=DEFAULT_TTL_SECONDS),
+        approver_action=demand.approver_action,
+        approver_user_id=demand.approver_user_id,
+    )
 
 
 def _by_policy(match: Match) -> Asked:

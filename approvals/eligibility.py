@@ -1,7 +1,8 @@
 """Who may decide what a request demands: holders of a role there, members of a group, or whoever holds an action.
 
 A person decides a demand who holds what it names at its OU now, may read everything that the request touches, and has
-not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins (`accounts.rbac`).
+not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins (`accounts.rbac`), and so
+does one of the action that a demand names.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ def demanded_of(principal_id: UUID | None) -> QuerySet[Demand]:
     by_role = Exists(live.filter(role_id=OuterRef("approver_role_id")))
     in_group = Q(approver_group_id__in=speaks.values("principal_id"))
     # A demand by action is asked for few actions, each of which is expanded here once.
-    by_action = Q(pk__in=[])
-    for action in ACTIONS_DEMANDED:
-        holding = live.filter(Q(role_id__in=builtins_allowing(action)) | Q(Exists(_naming(action))))
-        by_action |= Q(approver_action=action) & Q(Exists(holding))
-    return Demand.objects.filter(
-        Q(by_role) | in_group | by_action | Q(approver_user_id=principal_id, approver_user_id__isnull=False)
+    denying = _live_bindings(DecisionType.DENY).filter(
+        principal__spoken_by__member_id=principal_id, scope_ou__below__descendant=OuterRef("ou_id")
     )
+    by_action = barred = Q(pk__in=[])
+    for action in ACTIONS_DEMANDED:
+        by_action |= Q(approver_action=action) & Q(Exists(live.filter(_roles_with(action))))
+        barred |= Q(approver_action=action) & Q(Exists(denying.filter(_roles_with(action))))
+    by_name = Q(approver_user_id=principal_id, approver_user_id__isnull=False)
+    return Demand.objects.filter((Q(by_role) | in_group | by_action | by_name) & ~barred)
 
 
 ACTIONS_DEMANDED = ("tool_call:confirm", "role_binding:create")
@@ -82,25 +85,27 @@ def people(demand: Demand, *, but: Sequence[str] = ()) -> QuerySet[User]:
     if demand.approver_role_id:
         named |= Q(pk__in=_holders(demand.ou, Q(role_id=demand.approver_role_id)))
     if demand.approver_action:
-        action = demand.approver_action
-        naming = Q(role_id__in=builtins_allowing(action)) | Q(Exists(_naming(action)))
-        named |= Q(pk__in=_holders(demand.ou, naming))
+        named |= Q(pk__in=_holders(demand.ou, _roles_with(demand.approver_action)))
     if demand.approver_user_id:
         named |= Q(pk=demand.approver_user_id)
+    if demand.approver_action:
+        named &= ~Q(pk__in=_holders(demand.ou, _roles_with(demand.approver_action), DecisionType.DENY))
     return User.objects.filter(named, organization_id=demand.ou.organization_id, is_active=True).exclude(pk__in=but)
 
 
-def _holders(ou: OU, roles: Q) -> QuerySet[PrincipalClosure, UUID]:
-    bindings = _live_bindings().filter(roles, scope_ou__below__descendant=ou)
+def _holders(ou: OU, roles: Q, decision: str = DecisionType.ALLOW) -> QuerySet[PrincipalClosure, UUID]:
+    bindings = _live_bindings(decision).filter(roles, scope_ou__below__descendant=ou)
     speaking = PrincipalClosure.objects.filter(principal_id__in=bindings.values("principal_id"))
     return speaking.values_list("member_id", flat=True)
 
 
-def _live_bindings() -> QuerySet[Binding]:
+def _live_bindings(decision: str = DecisionType.ALLOW) -> QuerySet[Binding]:
     unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
-    return Binding.objects.filter(
-        unexpired, ended_at__isnull=True, resource_id__isnull=True, decision_type=DecisionType.ALLOW
-    )
+    return Binding.objects.filter(unexpired, ended_at__isnull=True, resource_id__isnull=True, decision_type=decision)
+
+
+def _roles_with(action: str) -> Q:
+    return Q(role_id__in=builtins_allowing(action)) | Q(Exists(_naming(action)))
 
 
 def _naming(action: str) -> QuerySet[RoleAction]:
@@ -121,7 +126,7 @@ def bindings_behind(demand: Demand, user_id: UUID) -> list[Binding]:
     if demand.approver_role_id:
         roles = Q(role_id=demand.approver_role_id)
     elif demand.approver_action:
-        roles = Q(role_id__in=builtins_allowing(demand.approver_action)) | Q(Exists(_naming(demand.approver_action)))
+        roles = _roles_with(demand.approver_action)
     else:
         return []
     return list(

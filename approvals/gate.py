@@ -17,7 +17,7 @@ from typing import Any  # a request is rendered as JSON
 from django.utils import timezone
 
 from approvals import clearance, effects, notices, opening
-from approvals.demands import ACCESS_REQUEST, Asked, demands_for
+from approvals.demands import ACCESS_REQUEST, Asked, demands_for, standing
 from approvals.matching import Match, Policies
 from approvals.models import Outcome, Status
 from approvals.tickets import Ticket
@@ -42,7 +42,7 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         matches = policies.matching(caused)
         asked = demands_for(cases, matches)
         if ticket is not None:
-            clearance.check(ticket.request, cases, asked)
+            clearance.check(ticket.request, cases, [*asked, *standing(ticket.request)])
             _spend(ticket)
             return None
         if not asked:

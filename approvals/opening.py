@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from accounts.models import OU
 from approvals import notices
-from approvals.demands import Asked
+from approvals.demands import CONFIRMING, Asked
 from approvals.effects import Effect
 from approvals.models import ApprovalRequest, Demand, Status
 from approvals.rows import held_row
@@ -118,10 +118,10 @@ def _insert(wanted: ApprovalRequest, asked: Sequence[Asked], actor: Actor) -> No
     place = {path: _nearest(path, ous, wanted.organization_id) for path in paths}
     wanted.ou = place[wanted.effects[0]["ou_path"]]
     wanted.save(force_insert=True)
-    Demand.objects.bulk_create(_demand(wanted, one, place[one.ou_path]) for one in asked)
+    Demand.objects.bulk_create(demand_row(wanted, one, place[one.ou_path]) for one in asked)
     keep_staged(wanted.commands, wanted.expires_at + AFTER_EXPIRY)
     notices.note(wanted, "asked")
-    audit.append([_record(wanted, asked)], actor=actor)
+    audit.append([record_of(wanted, asked)], actor=actor)
 
 
 def _nearest(path: str, ous: dict[str, OU], organization_id: UUID) -> OU:
@@ -134,7 +134,8 @@ def _nearest(path: str, ous: dict[str, OU], organization_id: UUID) -> OU:
     return nearest or OU.objects.get(organization_id=organization_id, parent__isnull=True)
 
 
-def _demand(request: ApprovalRequest, one: Asked, ou: OU) -> Demand:
+def demand_row(request: ApprovalRequest, one: Asked, ou: OU) -> Demand:
+    """Return one demand of a request, to be saved with it."""
     return Demand(
         request=request,
         policy_id=one.policy_id,
@@ -150,7 +151,8 @@ def _demand(request: ApprovalRequest, one: Asked, ou: OU) -> Demand:
     )
 
 
-def _record(request: ApprovalRequest, asked: Sequence[Asked]) -> Record:
+def record_of(request: ApprovalRequest, asked: Sequence[Asked]) -> Record:
+    """Return what the trail says of a request that was opened."""
     after = {
         "action": request.action,
         "target": {"kind": request.target_kind, "id": str(request.target_id), "name": request.target_name},
@@ -179,7 +181,10 @@ def _pending(wanted: ApprovalRequest) -> ApprovalRequest | None:
 
 def _check_room(wanted: ApprovalRequest) -> None:
     """Keep one person, and one organization, from filling everybody's inbox."""
-    waiting = ApprovalRequest.objects.filter(organization_id=wanted.organization_id, status=Status.PENDING)
+    # What agents ask while they run is bounded by how many run, and takes no room from people.
+    waiting = ApprovalRequest.objects.filter(organization_id=wanted.organization_id, status=Status.PENDING).exclude(
+        action=CONFIRMING
+    )
     for rows, most, whose in (
         (waiting.filter(requester_id=wanted.requester_id), settings.MAX_PENDING_PER_REQUESTER, "You have"),
         (waiting, settings.MAX_PENDING_PER_ORGANIZATION, "Your organization has"),

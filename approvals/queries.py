@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts import rbac
@@ -70,8 +71,8 @@ def to_approve(actor: Actor) -> QuerySet[ApprovalRequest]:
     pending = ApprovalRequest.objects.filter(
         Q(organization_id=actor.organization_id), status=Status.PENDING, expires_at__gt=timezone.now()
     )
-    waiting = pending.filter(Exists(named)).exclude(Exists(answered)).exclude(Q(requester_id=actor.id))
-    return waiting.select_related("ou")
+    waiting = pending.filter(Exists(named)).exclude(Exists(answered)).alias(asked_by=Cast("askers", TextField()))
+    return waiting.exclude(asked_by__contains=str(actor.id)).select_related("ou")
 
 
 def webhooks_visible_to(actor: Actor) -> QuerySet[Webhook]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any  # JSON
@@ -9,8 +10,10 @@ from uuid import UUID
 
 from accounts.law import shown
 from approvals import eligibility
+from approvals.demands import CONFIRMING
 from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand
 from powerloom.kernel.explanation import Explanation, Fact, Remedy
+from powerloom.web.text import visible
 
 MOST_NAMED = 5
 
@@ -99,6 +102,7 @@ def request_detail(
     """Return one request with all that is needed to decide it."""
     return request_row(request, demands, decisions) | {
         "changes": request.diff,
+        "tool_call": tool_call(request),
         "effects": [effect | {"ou_path": shown(effect["ou_path"])} for effect in request.effects],
         "commands": request.commands,
         "cma_calls": request.cma_calls,
@@ -106,6 +110,25 @@ def request_detail(
         "delegated_from_session": request.actor.get("delegated_from_session"),
         "failure": request.failure,
         "cannot_read": list(unread),
+    }
+
+
+def tool_call(request: ApprovalRequest) -> dict[str, Any] | None:
+    """Return the call that a request is about, None when it is about something else.
+
+    Everything is exactly as the agent made it; `readable` is the same with what would be hidden written out.
+    """
+    if request.action != CONFIRMING:
+        return None
+    call: dict[str, Any] = request.diff[0]["after"]
+    return call | {
+        "session_url": f"/sessions/{call['session_id']}",
+        "readable": {
+            "tool": visible(call["tool"]),
+            "server": visible(call["server"]) if call["server"] is not None else None,
+            "arguments": visible(json.dumps(call["arguments"], ensure_ascii=False, indent=2)),
+            "session_title": visible(call["session_title"] or ""),
+        },
     }
 
 
@@ -134,6 +157,8 @@ def policy_row(policy: ApprovalPolicy) -> dict[str, Any]:
 
 
 def _payload(request: ApprovalRequest) -> dict[str, Any]:
+    if request.action == CONFIRMING:
+        return {"name": request.target_name}
     data = request.commands[0]["data"] if request.commands else {}
     return {name: data[name] for name in ("name", "display_name") if isinstance(data.get(name), str)}
 

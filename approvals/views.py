@@ -13,7 +13,7 @@ from approvals import eligibility, expiry, queries
 from approvals.commands import CancelRequest
 from approvals.forms import DecideForm
 from approvals.models import ApprovalRequest, Status
-from approvals.rows import approvers_of
+from approvals.rows import approvers_of, tool_call
 from powerloom.commands.bus import submit
 from powerloom.commands.registry import Done, Held
 from powerloom.kernel.errors import Invalid, NotFound
@@ -102,6 +102,7 @@ def _context(request: HttpRequest, found: ApprovalRequest) -> dict[str, Any]:
     decided = any(decision.decider_id == actor.id for decision in decisions)
     return {
         "ask": found,
+        "tool_call": tool_call(found),
         "state": found.outcome or found.status,
         "demands": demands,
         "decisions": decisions,

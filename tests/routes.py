@@ -124,6 +124,7 @@ TABLE = {
     "POST /access-requests": MEMBER,
     "GET /approvals": MEMBER,
     "POST /approvals/bulk-cancel": MEMBER,
+    "POST /approvals/bulk-decide": MEMBER,
     "GET /approvals/{request_id}": "approval:read",
     "POST /approvals/{request_id}/approve": "approval:decide",
     "POST /approvals/{request_id}/reject": "approval:decide",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal  # Any: changes are JSON
+from typing import Annotated, Any, Literal  # Any: changes are JSON
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import Query, Router, Schema
+from pydantic import Field
 
 from approvals import bulk, eligibility, expiry, queries
 from approvals.commands import CancelRequest, DecideRequest
@@ -23,6 +24,7 @@ from powerloom.web.lists import listing
 router = Router(tags=["approvals"])
 
 INBOX_PAGE = 50
+MOST_AT_ONCE = 100
 
 
 class Said(Schema):
@@ -74,6 +76,7 @@ class RequestDetailOut(RequestOut):
     changes: list[dict[str, Any]]
     effects: list[dict[str, Any]]
     commands: list[dict[str, Any]]
+    tool_call: dict[str, Any] | None
     cma_calls: list[dict[str, Any]]
     approvers: list[str]
     delegated_from_session: UUID | None
@@ -88,6 +91,26 @@ class InboxFilter(Schema):
 
 class DecisionIn(Part):
     comment: Comment = ""
+
+
+class BulkDecideIn(Part):
+    """The same verdict for several requests; each is decided by itself."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    verdict: Verdict
+    comment: Comment = ""
+
+
+class Decided(Schema):
+    """What became of one of them: its status now, or the error that deciding it alone would have answered."""
+
+    id: UUID
+    status: str | None
+    error: dict[str, Any] | None
+
+
+class BulkDecideOut(Schema):
+    results: list[Decided]
 
 
 class BulkCancelIn(Part):
@@ -114,6 +137,11 @@ def bulk_cancel(request: HttpRequest, body: BulkCancelIn) -> HttpResponse:
     return JsonResponse(
         bulk.cancel(actor_of(request), body.comment, noun=body.resource_kind, scope_ou_id=body.scope_ou_id)
     )
+
+
+@router.post("/approvals/bulk-decide", response=BulkDecideOut, summary="Approve or reject several requests")
+def bulk_decide(request: HttpRequest, body: BulkDecideIn) -> HttpResponse:
+    return JsonResponse({"results": bulk.decide(actor_of(request), body.ids, body.verdict, body.comment)})
 
 
 @router.get("/approvals/{uuid:request_id}", response=RequestDetailOut, summary="Get an approval request")

@@ -207,6 +207,7 @@ def stage(world: World) -> Stage:
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
         **dict.fromkeys(("POST /manifests/plan", "POST /manifests/apply"), THERE),
         "POST /access-requests": {**here, "action": "agent:read", "reason": "To look."},
+        "POST /approvals/bulk-decide": {"ids": [str(new_id())], "verdict": "reject"},
         "POST /approval-policies/try": {"policy": {"scope_ou_id": str(empty.id), "action_pattern": "agent:*"}},
         "POST /approval-policies": {
             "name": "another",
