@@ -71,7 +71,14 @@ OWN_ACTIONS = frozenset(
     }
 )
 SYSTEM_ACTIONS = frozenset(
-    {"file_root:grant", "file_root:revoke", "organization:create", "user:set_operator", "user:set_password"}
+    {
+        "file_root:grant",
+        "file_root:revoke",
+        "organization:create",
+        "tool_call:answer",
+        "user:set_operator",
+        "user:set_password",
+    }
 )
 
 

@@ -34,6 +34,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "credential:*",
         "secret:*",
         "session:*",
+        "tool_call:confirm",
         "approval:read",
         "approval_policy:*",
     ),
@@ -41,6 +42,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "AgentOwner": (
         "agent:*",
         "session:*",
+        "tool_call:confirm",
         "skill:read",
         "skill:use",
         "mcp_server:read",
@@ -84,6 +86,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "Approver": (
         "approval:*",
         "approval_policy:read",
+        "tool_call:confirm",
         "agent:read",
         "skill:read",
         "mcp_server:read",

@@ -25,8 +25,9 @@ from sessions.commands import (
     RenameSession,
     SendMessage,
 )
+from sessions.commands.calls import ConfirmFields
 from sessions.commands.ends import RenameFields
-from sessions.commands.entries import ConfirmFields, MessageFields
+from sessions.commands.entries import MessageFields
 from sessions.commands.invoke import InvokeFields
 from sessions.models import AgentSession, Mode, Status
 from sessions.queries import ALIVE, Filters

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from sessions import calls
 from sessions.course import Course, Step
 from sessions.degradation import diagnosis
 from sessions.frames import Frame
@@ -92,7 +93,26 @@ def _take(rows: Mapping[Hold, dict[str, Any]], batch: Mapping[Hold, Sequence[Ste
         events += [_event(hold.session_id, seq, frame, now) for seq, frame in frames]
         written[hold] = Written(course, frames, _save(hold.session_id, row, course, frames, now))
     SessionEvent.objects.bulk_create(events)
+    _look_at_calls(written, now)
     return written
+
+
+def _look_at_calls(written: Mapping[Hold, Written], now: datetime) -> None:
+    """Have the calls that ask looked at where somebody is waited for now, and where nobody is any more."""
+    asks = {hold.session_id for hold, found in written.items() if any(_asks(frame) for _, frame in found.frames)}
+    if asks:
+        AgentSession.objects.filter(pk__in=asks).update(asks_due_at=now)
+    calls.look_again({hold.session_id for hold, found in written.items() if _may_settle(found)} - asks)
+
+
+def _asks(frame: Frame) -> bool:
+    reason = frame.payload.get("stop_reason") if frame.type == "session.status_idle" else None
+    return isinstance(reason, dict) and reason.get("type") == "requires_action"
+
+
+def _may_settle(found: Written) -> bool:
+    is_at_rest = found.changed and found.course.is_at_rest
+    return is_at_rest or any(frame.type == calls.ANSWER for _, frame in found.frames)
 
 
 def _locked(ids: Collection[UUID]) -> Iterable[dict[str, Any]]:

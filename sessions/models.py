@@ -86,6 +86,7 @@ class AgentSession(models.Model):
     cma_session_id = models.CharField(max_length=128, blank=True)
     create_attempted_at = models.DateTimeField(null=True, blank=True)  # without `cma_session_id`: an answer may be lost
     owed = models.CharField(max_length=10, choices=Owed, default=Owed.NOTHING, blank=True)
+    asks_due_at = models.DateTimeField(null=True, blank=True)  # when to look at its calls that ask; null: nothing to do
     max_duration = models.PositiveIntegerField()  # seconds a turn may take
     turn_started_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)  # null while idle or waiting for a person
@@ -121,6 +122,7 @@ class AgentSession(models.Model):
                 name="sessions_to_relay",
             ),
             models.Index(fields=["deadline_at"], condition=Q(deadline_at__isnull=False), name="sessions_by_deadline"),
+            models.Index(fields=["asks_due_at"], condition=Q(asks_due_at__isnull=False), name="sessions_that_ask"),
         ]
 
     def __str__(self) -> str:
@@ -185,6 +187,24 @@ class SessionInput(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event.get('type')} {self.key}"
+
+
+class ToolCall(models.Model):
+    """A call of the agent that asks, and the request in the inbox that it became: one each. Without a request: it was
+    answered before it came there.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    session = models.ForeignKey(AgentSession, on_delete=models.CASCADE, related_name="calls")
+    remote_id = models.CharField(max_length=128)  # of its event
+    request_id = models.UUIDField(null=True, unique=True)
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["session", "remote_id"], name="a_call_asks_once")]
+
+    def __str__(self) -> str:
+        return self.remote_id
 
 
 class StreamTicket(models.Model):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from sessions import revocation, sweeps
+from sessions import asking, revocation, sweeps
 
 SCHEDULE = {
+    "sessions-calls": ("sessions.tasks.follow_calls", 2.0),
     "sessions-deadlines": ("sessions.tasks.end_overdue_turns", 10.0),
     "sessions-revocation": ("sessions.tasks.follow_access", 2.0),
     "sessions-tickets": ("sessions.tasks.forget_tickets", 600.0),
@@ -17,6 +18,12 @@ SCHEDULE = {
 def end_overdue_turns() -> None:
     """What relays would have done, had one been there."""
     sweeps.end_overdue_turns()
+
+
+@shared_task(ignore_result=True)
+def follow_calls() -> None:
+    """Calls that ask come into the inbox, and leave it with their session."""
+    asking.follow()
 
 
 @shared_task(ignore_result=True)

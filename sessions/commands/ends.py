@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Conflict
 from powerloom.kernel.refs import Actor
-from sessions import bells, ingest
+from sessions import bells, calls, ingest
 from sessions import course as steps
 from sessions.actions import Action
 from sessions.commands.invoke import MAX_TITLE
@@ -99,6 +99,7 @@ def delete_session(command: DeleteSession, *, subject: Subject, actor: Actor) ->
         owed=_owed(session, Owed.DELETE),
         relay_id=None,
     )
+    calls.look_again([session.pk])
     _ring(session)
     return Change(session, before, None)
 

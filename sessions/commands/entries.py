@@ -1,29 +1,29 @@
-"""What goes into a session that is under way: a message, an interrupt, an answer to a tool call.
+"""What goes into a session that is under way: a message, an interrupt. Answers to tool calls are `calls`.
 
 Each is a row; the relay sends it, in order, once.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal  # Any: CMA's events
+from typing import Annotated, Any, ClassVar  # Any: CMA's events
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.actions import Action as AgentAction
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Conflict, NotFound
+from powerloom.kernel.errors import Conflict
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
-from sessions import bells, ingest
+from sessions import bells, calls, ingest
 from sessions import course as steps
 from sessions.actions import Action
 from sessions.commands.invoke import Prompt, check_owner, lent, spec_of
-from sessions.models import ENDED, AgentSession, InputKind, Owed, SessionEvent, SessionInput, Status
+from sessions.models import ENDED, AgentSession, InputKind, Owed, SessionInput, Status
 from sessions.queries import session_for_change
 
 MOST_WAITING = 100
-ASKING = ("agent.tool_use", "agent.mcp_tool_use")
+LONGEST_AUTHOR = 320
 
 
 class Entry(BaseModel):
@@ -36,14 +36,6 @@ class MessageFields(Entry):
     """Something to do next."""
 
     text: Prompt
-
-
-class ConfirmFields(Entry):
-    """An answer to a tool call that asks; `tool_use_id` is the id of its event in this session."""
-
-    tool_use_id: Annotated[str, Field(min_length=1, max_length=128)]
-    result: Literal["allow", "deny"]
-    deny_message: Annotated[str, Field(max_length=1000)] | None = None
 
 
 class SendMessage(MessageFields, Command):
@@ -61,14 +53,7 @@ class InterruptSession(Command):
     session_id: UUID
 
 
-class ConfirmToolUse(ConfirmFields, Command):
-    """Say yes or no to a tool call that asks."""
-
-    action: ClassVar[str] = Action.SESSION_CONFIRM
-    session_id: UUID
-
-
-def load_entry(command: SendMessage | InterruptSession | ConfirmToolUse, actor: Actor) -> Subject:
+def load_entry(command: InterruptSession, actor: Actor) -> Subject:
     session = session_for_change(actor, command.session_id)
     return Subject(session, session.target(), own=session.invoked_by_id == actor.id)
 
@@ -92,7 +77,7 @@ def send_message(command: SendMessage, *, subject: Subject, actor: Actor) -> Cha
     if waiting.count() >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} messages wait already. Wait until the agent has read some.")
     event = {"type": "user.message", "content": [{"type": "text", "text": command.text}]}
-    is_new = _enter(session, InputKind.MESSAGE, command.key, event, actor)
+    is_new = enter(session, InputKind.MESSAGE, command.key, event, actor.ref)
     if is_new and session.status == Status.IDLE_END_TURN:
         # An order to stop that came too late is about the turn before, not about this one.
         waiting.exclude(kind=InputKind.MESSAGE).update(refused="The turn had ended already.")
@@ -124,37 +109,15 @@ def interrupt(session: AgentSession, *, author_ref: str) -> None:
     waiting = SessionInput.objects.filter(session=session, kind=InputKind.INTERRUPT, sent_at__isnull=True, refused="")
     if not waiting.exists():
         _insert(session, InputKind.INTERRUPT, f"interrupt:{new_id()}", {"type": "user.interrupt"}, author_ref)
+    calls.look_again([session.id])
     bells.ring_relays(session.id)
 
 
-@handles(ConfirmToolUse, load=load_entry)
-def confirm_tool_use(command: ConfirmToolUse, *, subject: Subject, actor: Actor) -> Change:
-    session: AgentSession = subject.row
-    call = SessionEvent.objects.filter(
-        session=session, remote_id=command.tool_use_id, event_type__in=ASKING, payload__evaluated_permission="ask"
-    ).first()
-    if call is None:
-        raise NotFound
-    if session.waiting_for != steps.CONFIRMATION:
-        raise Conflict("This session does not wait for an answer now.")
-    event: dict[str, Any] = {
-        "type": "user.tool_confirmation",
-        "tool_use_id": command.tool_use_id,
-        "result": command.result,
-    }
-    if command.result == "deny" and command.deny_message:
-        event["deny_message"] = command.deny_message
-    is_new = _enter(session, InputKind.CONFIRMATION, f"confirm:{command.tool_use_id}", event, actor)
-    if not is_new:
-        raise Conflict("This call was answered already.")
-    return Change(session, None, {"tool": call.payload.get("name"), "seq": call.seq, "result": command.result})
-
-
-def _enter(session: AgentSession, kind: str, key: str, event: dict[str, Any], actor: Actor) -> bool:
+def enter(session: AgentSession, kind: str, key: str, event: dict[str, Any], author_ref: str) -> bool:
     """Add an input unless its key is there; the session's row is locked, so nobody else adds it meanwhile."""
     is_new = not SessionInput.objects.filter(session=session, key=key).exists()
     if is_new:
-        _insert(session, kind, key, event, actor.ref)
+        _insert(session, kind, key, event, author_ref[:LONGEST_AUTHOR])
     bells.ring_relays(session.id)
     bells.ring_readers(session.id)
     return is_new
