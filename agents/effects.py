@@ -1,7 +1,7 @@
 """Which agents a set of commands changes underneath, wherever they live: what policies that guard agents look at.
 
 Whatever made the reconciler push an agent again has changed it. What changes an agent without a push (the policy and
-the secrets of a deployment, which the fleet reads at each call) is asked here.
+the secrets of a deployment, which the fleet reads at each call; a credential, which goes into its vault) is asked here.
 """
 
 from __future__ import annotations
@@ -16,21 +16,25 @@ from accounts.actions import Action as AccountsAction
 from accounts.law import shown
 from agents.actions import Action
 from agents.kinds import SyncKind
-from agents.models import Agent
+from agents.models import Agent, Credential
 from agents.queries import latest_versions
 from agents.queries.reach import agents_calling, deployments_naming
+from approvals.effects import reached_ids
 from powerloom.commands.registry import Case
 from powerloom.kernel.refs import Target
 
 SECRET_CHANGES = (AccountsAction.SECRET_CREATE, AccountsAction.SECRET_ROTATE, AccountsAction.SECRET_DELETE)
 """A new one is nearer than another of its name, which something may have meant until now."""
+CREDENTIAL_CHANGES = (Action.CREDENTIAL_CREATE, Action.CREDENTIAL_ROTATE)
 
 
 def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Target]:
     """Return the live agents whose effective configuration the set changes, in a stable order; a constant number of
-    queries.
+    queries. One that the set itself makes is not changed by it.
     """
-    changed = {UUID(call["id"]) for call in stale if call["kind"] == SyncKind.AGENT} | _through_the_fleet(cases)
+    pushed = reached_ids(stale, SyncKind.AGENT)
+    made = {case.target.id for case in cases if case.command.action == Action.AGENT_CREATE}
+    changed = (pushed | _through_the_fleet(cases) | _through_the_vault(cases, stale)) - made
     if not changed:
         return []
     organization_id = cases[0].actor.organization_id
@@ -62,3 +66,10 @@ def _through_the_fleet(cases: Sequence[Case]) -> set[UUID]:
     if secrets:
         deployments |= deployments_naming(secrets, organization_id=cases[0].actor.organization_id)
     return agents_calling(deployments) if deployments else set()
+
+
+def _through_the_vault(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Return the agents that get a credential or another value for one; asking for what is there already gives none."""
+    given = {case.target.id for case in cases if case.command.action in CREDENTIAL_CHANGES}
+    pushed = given & reached_ids(stale, SyncKind.CREDENTIAL)
+    return set(Credential.objects.filter(pk__in=pushed).values_list("agent_id", flat=True)) if pushed else set()

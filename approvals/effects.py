@@ -1,8 +1,8 @@
 """What a set does, as policies see it: its own actions where they happen, and what changes underneath agents elsewhere.
 
-A policy matches on effects: whoever changes the effective configuration of an agent by any route (a skill's current
-version, a server's address, a tool policy, a secret) updates that agent, wherever it lives. Which agents are reached
-only `settings.EFFECTS` knows, because the apps that own them lie above this one.
+A policy matches on effects: whoever changes the effective configuration of an agent by any route (something attached or
+restored, a skill's current version, a server's address, a tool policy, a secret) updates that agent, wherever it lives.
+Which agents are reached only `settings.EFFECTS` knows, because the apps that own them lie above this one.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
     own = [Effect(case.command.action, case.target, case) for case in holdable]
     if not holdable:
         return []
-    named = {effect.target.id for effect in own}
+    updated = {effect.target.id for effect in own if effect.action == AGENT_UPDATED}
     return own + [
         Effect(AGENT_UPDATED, target, holdable[0], is_own=False)
         for target in _reached(holdable, stale)
-        if target.id not in named
+        if target.id not in updated
     ]
 
 
