@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from accounts import sealing
 from accounts.egress import way_of
-from agents import pins
+from agents import pins, staging
 from agents.endpoints import origin_of
 from agents.handshakes import Handshake, HandshakeFailed, shake
 from agents.models import Credential, CredentialSource, Discovery, MCPServer, ServerState
@@ -38,7 +38,6 @@ EVERY = timedelta(minutes=15)
 SOONEST = timedelta(minutes=1)  # after a failure, doubled with each further one
 LATEST = timedelta(hours=2)
 LEASE = timedelta(minutes=2)
-KEPT = timedelta(days=30)  # longer than any approval request waits for its decision
 MOST_AT_ONCE = 20
 MOST_OF_ONE = 5  # of one organization in one round
 MOST_WAITING = 4  # requests of one process that wait for a server, so that slow ones cannot take them all
@@ -76,7 +75,7 @@ def discard(discovery_id: UUID) -> None:
 
 def sweep_discoveries() -> int:
     """Forget the discoveries that no command took; return how many."""
-    return Discovery.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+    return staging.sweep(Discovery)
 
 
 def look(server: MCPServer, *, token: str = "") -> None:

@@ -5,20 +5,17 @@ bytes → stage (check, keep) → the command carries the row's id → the handl
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 
+from agents import staging
 from agents.archives import read_package
 from agents.models import SkillUpload
 from powerloom.kernel.errors import TooLarge
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
-
-KEPT = timedelta(days=30)  # longer than any approval request waits for its decision
 
 
 def stage(data: bytes, *, actor: Actor) -> UUID:
@@ -29,7 +26,7 @@ def stage(data: bytes, *, actor: Actor) -> UUID:
     assert actor.organization_id is not None, "who may upload belongs to an organization"
     check_size(len(data))
     package = read_package(data)
-    SkillUpload.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+    staging.sweep(SkillUpload)
     upload = SkillUpload(
         id=new_id(),
         organization_id=actor.organization_id,
@@ -41,6 +38,11 @@ def stage(data: bytes, *, actor: Actor) -> UUID:
     )
     upload.save(force_insert=True)
     return upload.id
+
+
+def sha256_of(upload_id: UUID) -> str:
+    """Return the hash of a staged archive's contents, "" for one that is not there."""
+    return SkillUpload.objects.filter(pk=upload_id).values_list("sha256", flat=True).first() or ""
 
 
 def check_size(size: int | None) -> None:

@@ -135,7 +135,7 @@ ACTOR_OF_USER = "accounts.tokens.actor_of_user"
 ACTIONS = ["accounts.actions.Action", "approvals.actions.Action", "agents.actions.Action", "sessions.actions.Action"]
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies
-STAGED = ["accounts.sealing.keep"]  # what keeps sealed values and uploads while a request waits
+STAGED = ["accounts.sealing.keep", "agents.staging.keep"]  # what keeps sealed values and uploads while a request waits
 MAX_PENDING_PER_REQUESTER = 100
 MAX_PENDING_PER_ORGANIZATION = 2000
 

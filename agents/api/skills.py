@@ -115,7 +115,8 @@ def upload_version(request: HttpRequest, skill_id: UUID, file: File[UploadedFile
     def find(actor: Actor, skill_id: UUID) -> SkillVersion:
         return version_like(actor, skill_id, upload_id)
 
-    command = UploadSkillVersion(skill_id=skill_id, id=new_id(), upload_id=upload_id)
+    sha256 = uploads.sha256_of(upload_id)
+    command = UploadSkillVersion(skill_id=skill_id, id=new_id(), upload_id=upload_id, sha256=sha256)
     response = perform(request, command, render=render, find=find, created=True)
     if response.status_code != HELD:
         uploads.discard(upload_id, actor=actor)

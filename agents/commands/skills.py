@@ -66,12 +66,16 @@ class UpdateSkill(Command):
 
 
 class UploadSkillVersion(Command):
-    """Make a staged archive the skill's newest version; content that it has already stays the version it is."""
+    """Make a staged archive the skill's newest version; content that it has already stays the version it is.
+
+    `sha256` is the archive's: each upload has an id of its own, and this tells the same asked again from another.
+    """
 
     action: ClassVar[str] = Action.SKILL_UPLOAD
     skill_id: UUID
     id: UUID
     upload_id: UUID
+    sha256: str = ""
 
 
 class ActivateSkillVersion(Command):

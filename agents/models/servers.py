@@ -199,6 +199,7 @@ class Discovery(models.Model):
     protocol_version = models.CharField(max_length=32)
     tools = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
+    kept_until = models.DateTimeField(null=True, blank=True)  # by a request that names it and waits
 
     class Meta:
         verbose_name_plural = "discoveries"

@@ -87,6 +87,7 @@ class SkillUpload(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     archive = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
+    kept_until = models.DateTimeField(null=True, blank=True)  # by a request that names it and waits
 
     class Meta:
         indexes = [models.Index(fields=["created_at"], name="skill_uploads_by_age")]

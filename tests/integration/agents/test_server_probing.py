@@ -11,7 +11,7 @@ from django.utils import timezone
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agents import pins, probing
+from agents import pins, probing, staging
 from agents.models import Discovery, MCPServer, ServerState
 from agents.pins import definition_hash
 from agents.queries.servers import tool_counts
@@ -136,7 +136,7 @@ def test_old_discoveries_are_forgotten(world: World) -> None:
     kept, old = (
         Discovery.objects.create(organization=world.acme, url=url, protocol_version="") for url in ("kept", "old")
     )
-    Discovery.objects.filter(pk=old.pk).update(created_at=timezone.now() - probing.KEPT - timedelta(days=1))
+    Discovery.objects.filter(pk=old.pk).update(created_at=timezone.now() - staging.KEPT - timedelta(days=1))
     forget_discoveries()
     assert list(Discovery.objects.all()) == [kept]
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tokens import sign_in_token
-from agents import uploads
+from agents import staging, uploads
 from agents.api.shapes import SkillVersionOut
 from agents.archives import files_of
 from agents.kinds import SyncKind
@@ -154,7 +154,7 @@ def test_a_staged_archive_belongs_to_its_organization(world: World, skill: Skill
 
 def test_forgotten_archives_are_swept_with_the_next_upload(world: World, skill: Skill) -> None:
     old = uploads.stage(zipped(GOOD), actor=actor_of(world.bob))
-    SkillUpload.objects.filter(pk=old).update(created_at=timezone.now() - uploads.KEPT - timedelta(days=1))
+    SkillUpload.objects.filter(pk=old).update(created_at=timezone.now() - staging.KEPT - timedelta(days=1))
     uploads.stage(zipped(GOOD), actor=actor_of(world.bob))
     assert not SkillUpload.objects.filter(pk=old).exists()
 
