@@ -28,6 +28,7 @@ from accounts.models import (
     PrincipalClosure,
     PrincipalKind,
     Role,
+    RoleAction,
     Secret,
     User,
 )
@@ -120,6 +121,17 @@ def roles_visible_to(actor: Actor) -> QuerySet[Role]:
 def role_for(actor: Actor, role_id: UUID) -> Role:
     """Return a role. Raises `NotFound`."""
     return _one(roles_visible_to(actor).filter(pk=role_id))
+
+
+def contents_of(*named: Principal | Role) -> list[Model]:
+    """Return what these are besides their rows: a role's actions, a group's members."""
+    rows: list[Model] = []
+    for one in named:
+        if isinstance(one, Role):
+            rows.extend(RoleAction.objects.filter(role=one))
+        elif one.kind == PrincipalKind.GROUP:
+            rows.extend(Membership.objects.filter(group_id=one.id))
+    return rows
 
 
 def bindings_visible_to(actor: Actor) -> QuerySet[Binding]:

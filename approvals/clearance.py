@@ -1,34 +1,33 @@
 """Whether an approved set may pass now: the last question, asked inside the transaction that applies it.
 
-What runs is what was approved, so every object that the set names must stand as it stood. And every policy of this
-moment must be met, by people who are still eligible, who may read what they approved, and whom the requester did not
-make eligible himself.
+What runs is what was approved, so every object that the set names must stand as it stood, and it reaches nothing that
+nobody was shown. And every policy of this moment must be met, by people who are still eligible, who may read what they
+approved, and whom the requester did not make eligible himself.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from accounts.commands.bindings import actions_of
 from accounts.escalation import Widening, require_held
-from accounts.models import OU, Binding, Principal, PrincipalClosure, User
+from accounts.models import OU, User
 from accounts.tokens import actor_of_user
-from approvals import eligibility
+from approvals import eligibility, provenance
 from approvals.demands import ACCESS_REQUEST, Asked
+from approvals.effects import Effect
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from approvals.tickets import marks_of
-from powerloom.audit.models import Entry
 from powerloom.commands.registry import Case
 from powerloom.kernel.errors import Conflict, Denied, Stale
 
 
-def check(request: ApprovalRequest, cases: Sequence[Case], asked: Sequence[Asked]) -> None:
+def check(request: ApprovalRequest, cases: Sequence[Case], caused: Sequence[Effect], asked: Sequence[Asked]) -> None:
     """Raise `Stale` when something that was approved has changed, `Conflict` when a policy is not met now."""
     _check_marks(request, cases)
+    _check_reach(request, caused)
     deciders = _standing_deciders(request)
     for case in cases:
         if case.command.action == ACCESS_REQUEST:
@@ -63,13 +62,22 @@ def _refusal(decider: User, given: Widening) -> Denied | None:
 
 
 def _check_marks(request: ApprovalRequest, cases: Sequence[Case]) -> None:
-    now = {(label, id_): value for label, id_, value in marks_of(cases)}
-    then = {(label, id_): value for label, id_, value in request.marks}
-    changed = sorted({label for (label, id_), value in then.items() if now.get((label, id_)) != value})
+    if not request.marks:  # a question's: no set was loaded when it was asked
+        return
+    now, then = ({tuple(mark) for mark in marks} for marks in (marks_of(cases), request.marks))
+    changed = sorted({label for label, _, _ in now ^ then})
     if changed:
         raise Stale(
             f"Since this was asked, something it names has changed ({', '.join(changed)}). Ask again.", changed=changed
         )
+
+
+def _check_reach(request: ApprovalRequest, caused: Sequence[Effect]) -> None:
+    """Raise `Stale` when an agent got what is changed meanwhile: nobody was shown that this reaches it."""
+    shown = {(effect["action"], effect["id"]) for effect in request.effects}
+    reached = {(effect.action, str(effect.target.id)) for effect in caused if not effect.is_own}
+    if more := reached - shown:
+        raise Stale(f"Since this was asked, it has come to reach {len(more)} more that it would change. Ask again.")
 
 
 def _standing_deciders(request: ApprovalRequest) -> list[User]:
@@ -94,30 +102,4 @@ def _answers(decider: User, asked: Asked, request: ApprovalRequest) -> bool:
     )
     if not eligibility.people(demand).filter(pk=decider.pk).exists():
         return False
-    return not _made_by(request, decider, demand)
-
-
-def _made_by(request: ApprovalRequest, decider: User, demand: Demand) -> bool:
-    """Tell whether the decider is eligible only because of what the requester gave: a binding, or a membership."""
-    if demand.approver_user_id == decider.pk:
-        return False
-    mine = Entry.objects.filter(chain_id=request.organization_id, actor_id__in=request.askers)
-    speaking = PrincipalClosure.objects.filter(member_id=decider.pk).values_list("principal_id", flat=True)
-    joined = _groups_given(mine, set(speaking), decider)
-    if demand.approver_group_id:
-        return demand.approver_group_id in joined
-    bindings = eligibility.bindings_behind(demand, decider.pk)
-    given = {id_ for id_ in mine.filter(action="role_binding:create").values_list("target_id", flat=True) if id_}
-    return bool(bindings) and all(_is_given(one, given, joined) for one in bindings)
-
-
-def _is_given(binding: Binding, given: set[UUID], joined: set[UUID]) -> bool:
-    return binding.pk in given or binding.principal_id in joined
-
-
-def _groups_given(mine: QuerySet[Entry], speaking: set[UUID], decider: User) -> set[UUID]:
-    """Return the groups that speak for the decider and that the requester put him, or a group of his, into."""
-    refs = set(Principal.objects.filter(pk__in=speaking).values_list("ref", flat=True)) | {decider.ref}
-    rows = mine.filter(action="group:add_member", target_id__in=speaking)
-    added = rows.values_list("target_id", "body")
-    return {group for group, body in added if group and json.loads(body)["after"]["added"] in refs}
+    return provenance.stands(request, decider, demand)

@@ -42,7 +42,7 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         matches = policies.matching(caused)
         asked = demands_for(cases, matches)
         if ticket is not None:
-            clearance.check(ticket.request, cases, [*asked, *standing(ticket.request)])
+            clearance.check(ticket.request, cases, caused, [*asked, *standing(ticket.request)])
             _spend(ticket)
             return None
         if not asked:

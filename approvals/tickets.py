@@ -71,9 +71,15 @@ def actor_from(kept: Mapping[str, Any]) -> Actor:
 
 def marks_of(cases: Sequence[Case]) -> list[list[Any]]:
     """Return how everything that the set loaded stood, but for what it made itself."""
-    made = {str(case.target.id) for case in cases if case.change and case.change.before is None}
+    made = {str(case.target.id) for case in cases if _makes(case)}
     seen = {(mark.label, mark.id): mark for case in cases for mark in case.marks if mark.id not in made}
     return [[label, id_, mark.value] for (label, id_), mark in sorted(seen.items())]
+
+
+def _makes(case: Case) -> bool:
+    """What a command adds to was there before it: its loader found it."""
+    is_new = case.change is not None and case.change.before is None
+    return is_new and str(case.target.id) not in {mark.id for mark in case.marks}
 
 
 def digest_of(cases: Sequence[Case], actor: Actor) -> str:

@@ -61,6 +61,7 @@ class AgentSession(models.Model):
         Status.RUNNING: frozenset({Status.IDLE_END_TURN, Status.TERMINATED, Status.TIMEOUT, Status.FAILED}),
         Status.IDLE_END_TURN: frozenset({Status.RUNNING, Status.TERMINATED}),
     }
+    MARKED: ClassVar[frozenset[str]] = frozenset({"agent_version", "title", "closed_at", "deleted_at"})  # governed
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="agent_sessions")

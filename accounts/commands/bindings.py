@@ -13,7 +13,7 @@ from accounts.closures import reached_by
 from accounts.escalation import Widening
 from accounts.models import Binding, DecisionType, Role
 from accounts.names import Moment
-from accounts.queries import binding_for_change, ou_for, principal_for, role_for
+from accounts.queries import binding_for_change, contents_of, ou_for, principal_for, role_for
 from accounts.roles import builtin_actions
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Invalid
@@ -45,12 +45,12 @@ def load_create(command: CreateBinding, actor: Actor) -> Subject:
     if command.expires_at is not None and command.expires_at <= timezone.now():
         raise Invalid("A binding expires in the future.", field="expires_at")
     target = Target("role_binding", command.id, role.name, scope.organization_id, scope.path)
-    return Subject((principal, role, scope), target)
+    return Subject((principal, role, scope, contents_of(principal, role)), target)
 
 
 @handles(CreateBinding, load=load_create, changes_access=True)
 def create_binding(command: CreateBinding, *, subject: Subject, actor: Actor) -> Change:
-    principal, role, scope = subject.row
+    principal, role, scope, _ = subject.row
     given = Widening(actions_of(role), scope.path, until=command.expires_at)
     if command.decision_type == DecisionType.ALLOW:
         escalation.require_held(actor, [given])

@@ -13,7 +13,7 @@ from accounts.closures import groups_above, refresh, users_within
 from accounts.models import Group, Membership, Principal, PrincipalKind
 from accounts.names import Description, DisplayName, Name
 from accounts.principals import enroll, retire
-from accounts.queries import group_for, ou_for, principal_for
+from accounts.queries import contents_of, group_for, ou_for, principal_for
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Conflict, Invalid, NameTaken, NotFound
 from powerloom.kernel.refs import Actor, Target
@@ -123,12 +123,12 @@ def load_add(command: AddMember, actor: Actor) -> Subject:
     member = principal_for(actor, command.member_id)
     if member.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
         raise Invalid("A member is a user or a group.", field="member_id")
-    return Subject((subject.row, member), subject.target)
+    return Subject((subject.row, member, contents_of(member)), subject.target)
 
 
 @handles(AddMember, load=load_add, changes_access=True)
 def add_member(command: AddMember, *, subject: Subject, actor: Actor) -> Change:
-    group, member = subject.row
+    group, member, _ = subject.row
     _check_joining(actor, group, member)
     Membership.objects.get_or_create(group=group, member=member)
     refresh(users_within(member.id))

@@ -14,7 +14,7 @@ from accounts.actions import Action
 from accounts.escalation import Widening
 from accounts.models import Binding, Role, RoleAction
 from accounts.names import RoleName
-from accounts.queries import organization_of, role_for
+from accounts.queries import contents_of, organization_of, role_for
 from accounts.roles import ROLES, known_actions
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Conflict, NameTaken
@@ -76,12 +76,13 @@ def create_role(command: CreateRole, *, subject: Subject, actor: Actor) -> Chang
 
 
 def load_update(command: UpdateRole, actor: Actor) -> Subject:
-    return _locked(actor, command.role_id)
+    subject = _locked(actor, command.role_id)
+    return Subject((subject.row, contents_of(subject.row)), subject.target)
 
 
 @handles(UpdateRole, load=load_update, changes_access=True)
 def update_role(command: UpdateRole, *, subject: Subject, actor: Actor) -> Change:
-    role: Role = subject.row
+    role: Role = subject.row[0]
     before = {"description": role.description, "actions": _actions(role)}
     if command.description is not None:
         role.description = command.description

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -16,6 +18,9 @@ class Sealed(models.Model):
 
     Made at the edge, before the command that takes it; `expires_at` is when it is swept if no command ever does.
     """
+
+    # How long it waits, and under which master key, makes no other value of it.
+    MARKED: ClassVar[frozenset[str]] = frozenset({"kind", "version"})
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")

@@ -41,7 +41,7 @@ def load_restore(command: RestoreAgent, actor: Actor) -> Subject:
     needs = [use_needs(agent, Action.SKILL_USE, skill.target()) for skill in skills.values()]
     needs += [use_needs(agent, Action.MCP_SERVER_USE, server.target()) for server in servers.values()]
     return Subject(
-        (agent, spec, skills.keys() | servers.keys()),
+        (agent, spec, {**skills, **servers}),
         agent.target(),
         needs=tuple(need for pair in needs for need in pair),
     )
@@ -51,7 +51,7 @@ def load_restore(command: RestoreAgent, actor: Actor) -> Subject:
 def restore_agent(command: RestoreAgent, *, subject: Subject, actor: Actor) -> Change:
     agent, spec, there = subject.row
     for word, ids in (("a skill", spec.skill_ids()), ("an MCP server", spec.server_ids())):
-        if set(ids) - there:
+        if set(ids) - there.keys():
             raise Conflict(f"Version {command.number} has {word} that is archived, or that you cannot see.")
     before = set(AgentMCPServer.objects.filter(agent=agent).values_list("server_id", flat=True))
     put_back(agent, spec)

@@ -1,7 +1,7 @@
 """How the rows that a command loaded stand, so that what was approved can be told from what has changed meanwhile.
 
 A row with a `generation` is marked by it: what engines observe about it does not count. Any other is marked by all it
-holds, but for the columns that the database or a mere use moves.
+holds, but for the columns that the database or a mere use moves; or by what its model names in `MARKED` alone.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def _mark(row: Model) -> Mark:
 
 
 def _values(row: Model) -> Iterator[tuple[str, str]]:
-    deferred = row.get_deferred_fields()
+    deferred, marked = row.get_deferred_fields(), getattr(row, "MARKED", None)
     for field in row._meta.concrete_fields:
-        if field.attname not in deferred and not _is_moved_by_use(field):
+        counts = not _is_moved_by_use(field) if marked is None else field.attname in marked
+        if counts and field.attname not in deferred:
             yield field.attname, repr(getattr(row, field.attname))
 
 
