@@ -16,10 +16,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts import closures, rbac
 from accounts.actions import Action
+from accounts.granters import actions_of, who_can_end, who_can_grant, who_may
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, User
 from accounts.rbac import Grant
 from accounts.roles import ORG_ADMIN, builtin_id
 from powerloom.kernel.errors import Conflict, Denied
+from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.refs import Actor
 
 
@@ -47,25 +49,35 @@ def require_held(actor: Actor, widenings: Sequence[Widening]) -> None:
     """Raise `Denied`, naming the first right that the actor would hand out without holding it."""
     if actor.kind == "system" or not widenings:
         return
-    held = rbac.grants(actor)
+    lacking = first_lacking(actor, rbac.grants(actor), widenings)
+    if lacking is not None:
+        action, widening = lacking
+        raise Denied(
+            f"This would hand out {action} on {rbac.shown(widening.scope_path)}, which you do not hold there "
+            "yourself. Ask an OrgAdmin.",
+            remedy=[_ask(widening, actor.organization_id)],
+            permission=action,
+            ou_path=rbac.shown(widening.scope_path),
+        )
+
+
+def first_lacking(actor: Actor, held: Sequence[Grant], widenings: Sequence[Widening]) -> tuple[str, Widening] | None:
+    """Return the first action, and where, that the actor with these grants would hand out without holding it. Pure."""
     if _is_root_admin(actor, held):
-        return
+        return None
     for widening in widenings:
         for action in sorted(widening.actions):
             if not _holds(actor, held, action, widening):
-                raise Denied(
-                    f"This would hand out {action} on {rbac.shown(widening.scope_path)}, which you do not hold there "
-                    "yourself. Ask an OrgAdmin.",
-                    permission=action,
-                    ou_path=rbac.shown(widening.scope_path),
-                )
+                return action, widening
+    return None
 
 
 def refuse_freeing_oneself(actor: Actor, ended: Collection[UUID]) -> None:
     """Raise `Denied` when one of the denies to be ended reaches the actor himself."""
     principal = actor.principal_id
     if Binding.objects.filter(id__in=ended, principal__spoken_by__member_id=principal).exists():
-        raise Denied("This deny reaches you. Somebody whom it does not reach must end it.")
+        step = Remedy("ask", "Have it ended by somebody whom it does not reach.", tuple(_enders(ended)))
+        raise Denied("This deny reaches you. Somebody whom it does not reach must end it.", remedy=[step])
 
 
 def refuse_denying_upward(actor: Actor, *, reached: Collection[UUID], denied: Sequence[Widening]) -> None:
@@ -78,9 +90,12 @@ def refuse_denying_upward(actor: Actor, *, reached: Collection[UUID], denied: Se
     spoken_for = set().union(*closures.speaks_as(reached).values())
     for grant in rbac.grants_naming(spoken_for):
         if grant.allows and any(_comes_from_above(grant, deny) for deny in denied):
+            who = who_can_grant(grant.actions, grant.scope_path, actor.organization_id)
+            place = rbac.shown(grant.scope_path)
             raise Denied(
-                f"This deny would reach holders of {grant.role} on {rbac.shown(grant.scope_path)}, which is above it. "
-                "Ask an admin of that OU."
+                f"This deny would reach holders of {grant.role} on {place}, which is above it. "
+                "Ask an admin of that OU.",
+                remedy=[Remedy("ask", f"Have the deny made by who may bind {grant.role} on {place}.", tuple(who))],
             )
 
 
@@ -92,7 +107,13 @@ def refuse_disabling_upward(actor: Actor, user_id: UUID) -> None:
     for grant in rbac.grants_of_many([user_id]):
         rules = grant.allows and Action.ROLE_BINDING_CREATE in grant.actions
         if rules and not _holds(actor, held, Action.USER_DISABLE, Widening(frozenset(), grant.scope_path)):
-            raise Denied("This user administers more than you do. Ask an OrgAdmin.", permission=Action.USER_DISABLE)
+            who = who_may(Action.USER_DISABLE, grant.scope_path, actor.organization_id)
+            place = rbac.shown(grant.scope_path)
+            raise Denied(
+                "This user administers more than you do. Ask an OrgAdmin.",
+                permission=Action.USER_DISABLE,
+                remedy=[Remedy("ask", f"Have it done by who may {Action.USER_DISABLE} on {place}.", tuple(who))],
+            )
 
 
 def require_a_root_admin(organization_id: UUID | None) -> None:
@@ -103,6 +124,19 @@ def require_a_root_admin(organization_id: UUID | None) -> None:
         raise Conflict(
             "The last OrgAdmin of the root OU cannot be removed, disabled or denied. Name another one first."
         )
+
+
+def _ask(widening: Widening, organization_id: UUID | None) -> Remedy:
+    who = who_can_grant(widening.actions, widening.scope_path, organization_id)
+    return Remedy("ask", "Have it done by somebody who holds all of that there.", tuple(who))
+
+
+def _enders(ended: Collection[UUID]) -> list[str]:
+    """Return some principals that can end the first of these denies."""
+    deny = Binding.objects.filter(id__in=ended).select_related("role", "scope_ou").first()
+    if deny is None:
+        return []
+    return who_can_end(actions_of(deny.role), deny.scope_ou.path, deny.organization_id, but=deny.id)
 
 
 def _what(grant: Grant) -> Widening:

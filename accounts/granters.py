@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.actions import Action
-from accounts.models import Binding, DecisionType
+from accounts.models import Binding, DecisionType, Role
 from accounts.roles import ROLES, builtin_actions, builtin_id
 
 MOST_NAMED = 3
@@ -23,14 +23,33 @@ def who_can_grant(actions: Collection[str], ou_path: str, organization_id: UUID 
     return _named(Action.ROLE_BINDING_CREATE, actions, ou_path, organization_id)
 
 
-def who_may(action: str, ou_path: str, organization_id: UUID | None) -> list[str]:
-    """Return some principals that may do the action at the OU, the nearest first; one query."""
-    return _named(action, (), ou_path, organization_id)
-
-
 def who_can_end(actions: Collection[str], ou_path: str, organization_id: UUID | None, *, but: UUID) -> list[str]:
     """Return some principals that can end a deny of these actions at the OU: none whom that deny itself names."""
     return _named(Action.ROLE_BINDING_DELETE, actions, ou_path, organization_id, but=but)
+
+
+def who_may(action: str, ou_path: str, organization_id: UUID | None) -> list[str]:
+    """Return some principals that a built-in role lets do this at the OU, the nearest first; one query."""
+    return _named(action, (), ou_path, organization_id)
+
+
+def smallest_role(action: str, organization_id: UUID | None) -> tuple[Role, frozenset[str]]:
+    """Return the role with the fewest actions that has this one, and its actions; OrgAdmin has them all, so there is
+    always one. Two queries.
+    """
+    known = Role.objects.filter(Q(organization__isnull=True) | Q(organization_id=organization_id))
+    sized = [
+        (role, actions_of(role)) for role in known.filter(archived_at__isnull=True).prefetch_related("role_actions")
+    ]
+    fitting = [(role, actions) for role, actions in sized if action in actions]
+    return min(fitting, key=lambda found: (len(found[1]), found[0].name))
+
+
+def actions_of(role: Role) -> frozenset[str]:
+    """Return the actions of any role; of a custom one by a query, unless they are loaded."""
+    if role.organization_id is None:
+        return builtin_actions(role.name)
+    return frozenset(entry.action for entry in role.role_actions.all())
 
 
 def _named(

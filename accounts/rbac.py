@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts import epoch
+from accounts import epoch, facts
 from accounts.granters import who_can_grant
 from accounts.law import NARROWED, ONLY_BY_NAME, Decision, Grant, decide, is_root, narrowed, shown, withheld
 from accounts.models import OU, Binding, DecisionType, RoleAction
@@ -28,7 +28,7 @@ from accounts.roles import builtin_actions, builtins_allowing
 from accounts.tokens import is_good
 from powerloom.commands.registry import Case, Handler, Need
 from powerloom.kernel.errors import Denied, Unauthenticated
-from powerloom.kernel.explanation import Explanation, Fact, Remedy
+from powerloom.kernel.explanation import Explanation
 from powerloom.kernel.refs import Actor, Target
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "narrowed",
     "permitted",
     "permitted_to",
+    "refusal",
     "shown",
     "withheld",
 ]
@@ -186,7 +187,7 @@ def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case]
             return _system(action)
         decision = _judged(actor, before, action, target)
         if not decision.allowed and not (decision.because is None and _is_own(case)):
-            raise denied(action, target, decision, granters=_granters(action, target))
+            raise refusal(actor, action, target, decision, before)
         for need in case.subject.needs:
             _meet(need, actor, before)
         return _as_entry(decision)
@@ -214,14 +215,40 @@ def _meet(need: Need, actor: Actor, before: Sequence[Grant]) -> None:
         theirs = grants_of(need.principal_id, actor.organization_id, [need.action])
         decision = decide(theirs, need.action, target.ou_path, target.id)
     if not decision.allowed:
-        granters = _granters(need.action, target)
-        raise denied(need.action, target, decision, principal_id=need.principal_id, granters=granters)
+        raise refusal(actor, need.action, target, decision, before, principal_id=need.principal_id)
+
+
+def refusal(
+    actor: Actor,
+    action: str,
+    target: Target,
+    decision: Decision,
+    known: Sequence[Grant] | None = None,
+    *,
+    principal_id: UUID | None = None,
+) -> Denied:
+    """Return the refusal whole: with who can grant the right, and the explanation. A few queries.
+
+    `known` are the actor's grants, if they are loaded; `principal_id` is whose right it is, if not the actor's.
+    """
+    granters = who_can_grant([action], target.ou_path, target.organization_id)
+    if principal_id is not None:
+        why = facts.refused_for_another(action, target, granters)
+    else:
+        why = facts.refused(actor, action, target, decision, grants(actor, [action]) if known is None else known)
+    return denied(action, target, decision, principal_id=principal_id, granters=granters, explain=why)
 
 
 def denied(
-    action: str, target: Target, decision: Decision, *, principal_id: UUID | None = None, granters: Sequence[str] = ()
+    action: str,
+    target: Target,
+    decision: Decision,
+    *,
+    principal_id: UUID | None = None,
+    granters: Sequence[str] = (),
+    explain: Explanation | None = None,
 ) -> Denied:
-    """Return the refusal that names permission, place, who lacks it, what decided and who can grant it.
+    """Return the refusal that names permission, place, who lacks it, what decided and who can grant it. No query.
 
     What speaks for another principal is a rule that the actor may not see, so it is not told from having no rule.
     """
@@ -238,28 +265,8 @@ def denied(
         ou_path=place,
         because=because.as_json() if because else None,
         can_grant=list(granters),
-        explain=_explanation(action, place, decision, because, who=who, granters=granters),
+        explain=explain,
     )
-
-
-def _explanation(
-    action: str, place: str, decision: Decision, because: Grant | None, *, who: str, granters: Sequence[str]
-) -> Explanation:
-    asked = Fact("right", f"{who} {action} on {place}")
-    if decision is NARROWED:
-        remedy = Remedy("token", "Use a token that is not narrowed so far.")
-        return Explanation((asked, Fact("token", decision.reason, decides=True)), (remedy,))
-    if because:
-        text = f"deny of {because.role} to {because.principal_ref} on {shown(because.scope_path)}"
-        remedy = Remedy("end_deny", f"End the {text}.", tuple(granters))
-        return Explanation((asked, Fact("deny", text, decides=True)), (remedy,))
-    request = {"action": action, "ou_path": place} if who == "You need" else None
-    remedy = Remedy("grant", f"Grant a binding of {action} on {place}.", tuple(granters), request)
-    return Explanation((asked, Fact("nothing", "nothing on the path allows it", decides=True)), (remedy,))
-
-
-def _granters(action: str, target: Target) -> list[str]:
-    return who_can_grant([action], target.ou_path, target.organization_id)
 
 
 def _is_own(case: Case) -> bool:

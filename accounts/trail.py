@@ -38,7 +38,7 @@ def own_chain(actor: Actor, action: str) -> UUID:
     root = queries.root_of(actor)
     decision = rbac.may(actor, action, root.path)
     if not decision.allowed:
-        raise rbac.denied(action, root.target(), decision)
+        raise rbac.refusal(actor, action, root.target(), decision)
     return root.organization_id
 
 

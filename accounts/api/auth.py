@@ -86,7 +86,7 @@ def give_password(request: HttpRequest, user_id: UUID) -> HttpResponse:
         raise Invalid("Your own password is changed at /me/password, with the current one.", field="user_id")
     decision = rbac.may(actor, Action.USER_SET_PASSWORD, user.target().ou_path)
     if not decision.allowed:  # asked again by the door; here it saves hashing for whoever may not
-        raise rbac.denied(Action.USER_SET_PASSWORD, user.target(), decision)
+        raise rbac.refusal(actor, Action.USER_SET_PASSWORD, user.target(), decision)
     password = passwords.minted()
     command = SetPassword(user_id=user.id, sealed_id=passwords.sealed_hash(password, user))
     shown = {"initial_password": password}

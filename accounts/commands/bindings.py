@@ -11,10 +11,10 @@ from accounts import escalation
 from accounts.actions import Action
 from accounts.closures import reached_by
 from accounts.escalation import Widening
-from accounts.models import Binding, DecisionType, Role
+from accounts.granters import actions_of
+from accounts.models import Binding, DecisionType
 from accounts.names import Moment
 from accounts.queries import binding_for_change, contents_of, ou_for, principal_for, role_for
-from accounts.roles import builtin_actions
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Invalid
 from powerloom.kernel.refs import Actor, Target
@@ -92,13 +92,6 @@ def _check_freeing(actor: Actor, deny: Binding) -> None:
     freed = Widening(actions_of(deny.role), deny.scope_ou.path, deny.resource_id, deny.expires_at)
     escalation.require_held(actor, [freed])
     escalation.refuse_freeing_oneself(actor, [deny.id])
-
-
-def actions_of(role: Role) -> frozenset[str]:
-    """Return the actions of any role."""
-    if role.organization_id is None:
-        return builtin_actions(role.name)
-    return frozenset(role.role_actions.values_list("action", flat=True))
 
 
 def _shown(binding: Binding) -> dict[str, str | None]:

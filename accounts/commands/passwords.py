@@ -11,6 +11,7 @@ from accounts.models import Sealed, User
 from accounts.queries import user_for_change
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Denied
+from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.refs import Actor
 
 SEALED = "password_hash"
@@ -38,10 +39,15 @@ def set_password(command: SetPassword, *, subject: Subject, actor: Actor) -> Cha
     sealed: Sealed
     user, sealed = subject.row
     if user.is_staff and actor.kind == "user" and user.id != actor.id:
-        raise Denied("A platform operator's password is set on the server: manage.py set_password.")
+        step = Remedy("operator", "Run manage.py set_password on the server.")
+        raise Denied("A platform operator's password is set on the server: manage.py set_password.", remedy=[step])
     if user.id == actor.principal_id and actor.token_id is not None:
         # Whatever a role says: a narrow or ending token would become all of its owner, for ever.
-        raise Denied("Your own password is changed after a sign-in, not with a token.", permission=str(command.action))
+        raise Denied(
+            "Your own password is changed after a sign-in, not with a token.",
+            permission=str(command.action),
+            remedy=[Remedy("sign_in", "Sign in and change it there.", (actor.ref,))],
+        )
     if user.id != actor.id:
         # What it would speak for once it is enabled: a disabled user is nobody now.
         lent = rbac.grants_naming(closures.speaks_as([user.id])[user.id])

@@ -21,11 +21,14 @@ from accounts.names import Moment
 from accounts.principals import home_path
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Denied, Invalid
+from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.refs import Actor, Target
 
 LIFETIME = timedelta(days=90)
 LONGEST_LIFETIME = timedelta(days=366)
 MOST_LIVE = 100  # tokens of one principal
+
+WIDER = Remedy("token", "Use a token that is not narrowed so far, or sign in.")
 
 TokenName = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -104,7 +107,11 @@ def _check_lending(principal: Principal, actor: Actor) -> None:
     if principal.id == actor.id:
         return
     if principal.kind == PrincipalKind.USER:
-        raise Denied("A person's tokens are made by nobody else.", permission=str(Action.TOKEN_CREATE))
+        raise Denied(
+            "A person's tokens are made by nobody else.",
+            permission=str(Action.TOKEN_CREATE),
+            remedy=[Remedy("ask", "Have the person make it.", (principal.ref,))],
+        )
     lent = rbac.grants_of_many([principal.acts_as_id or principal.id])
     escalation.require_held(actor, escalation.allows(lent))
 
@@ -125,7 +132,11 @@ def _actions(asked: tuple[str, ...] | None, maker: AccessToken | None) -> list[s
         raise Invalid(f"There is no action {', '.join(unknown) or 'in an empty list'}.", field="actions")
     beyond = wanted - set(held) if held is not None else wanted & rbac.ONLY_BY_NAME if maker else set()
     if beyond:
-        raise Denied(f"The token you use does not have {', '.join(sorted(beyond))}.", permission=min(beyond))
+        raise Denied(
+            f"The token you use does not have {', '.join(sorted(beyond))}.",
+            permission=min(beyond),
+            remedy=[WIDER],
+        )
     return sorted(wanted)
 
 
@@ -134,7 +145,7 @@ def _ou(asked: OU | None, maker: AccessToken | None) -> OU | None:
     if asked is None or held is None:
         return asked or held
     if not asked.path.startswith(held.path):
-        raise Denied(f"The token you use reaches no further than {rbac.shown(held.path)}.")
+        raise Denied(f"The token you use reaches no further than {rbac.shown(held.path)}.", remedy=[WIDER])
     return asked
 
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field, model_validator
 
-from accounts.explain import smallest_role
+from accounts.granters import smallest_role
 from accounts.queries import binding_for, ous_visible_to
 from accounts.roles import known_actions
 from approvals.commands.access import DEFAULT_SECONDS, CreateAccessRequest, Reason, Seconds
@@ -49,7 +49,7 @@ def ask(request: HttpRequest, body: AccessRequestIn) -> HttpResponse:
     command = CreateAccessRequest(
         id=new_id(),
         ou_id=body.ou_id or _ou_at(actor, body.ou_path or ""),
-        role_id=body.role_id or smallest_role(actor, body.action).id,
+        role_id=body.role_id or smallest_role(body.action, actor.organization_id)[0].id,
         expires_in_seconds=body.expires_in_seconds,
         reason=body.reason,
     )

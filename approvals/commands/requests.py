@@ -8,11 +8,13 @@ from uuid import UUID
 from django.utils import timezone
 from pydantic import Field
 
-from approvals import eligibility, endings, queries
+from approvals import eligibility, endings, exposure, queries
 from approvals.actions import Action
 from approvals.models import ApprovalRequest, Decision, Demand, Status, Verdict
+from approvals.rows import approvers_of, demands_of
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import AlreadyDecided, Conflict, Denied
+from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 
@@ -73,7 +75,11 @@ def load_cancel(command: CancelRequest, actor: Actor) -> Subject:
 def cancel_request(command: CancelRequest, *, subject: Subject, actor: Actor) -> Change:
     request: ApprovalRequest = subject.row
     if request.requester_id != actor.id:
-        raise Denied("Only who asked can cancel a request. Reject it instead.", permission=Action.APPROVAL_CANCEL)
+        raise Denied(
+            "Only who asked can cancel a request. Reject it instead.",
+            permission=Action.APPROVAL_CANCEL,
+            remedy=[Remedy("ask", "Have it cancelled by who asked.", (request.requester_ref,))],
+        )
     _check_pending(request)
     endings.end(request, Status.CANCELLED)
     said = {"status": request.status, "comment": command.comment}
@@ -82,15 +88,18 @@ def cancel_request(command: CancelRequest, *, subject: Subject, actor: Actor) ->
 
 def _check_decider(actor: Actor, request: ApprovalRequest) -> None:
     if str(actor.id) in request.askers or str(actor.principal_id) in request.askers:
-        raise Denied("Who asks does not decide. Ask somebody else.", permission=Action.APPROVAL_DECIDE)
+        raise _refusal(request, "Who asks does not decide. Ask somebody else.")
     if not eligibility.meets(actor, request):
         names = sorted({f"{demand.policy_name} asks {demand.approver}" for demand in request.demands.all()})
-        raise Denied(f"You are not asked: {'; '.join(names)}.", permission=Action.APPROVAL_DECIDE)
-    if hidden := eligibility.unread(actor, request):
-        raise Denied(
-            f"Who decides must be able to read what changes, and {len(hidden)} of it you cannot read.",
-            permission=Action.APPROVAL_DECIDE,
-        )
+        raise _refusal(request, f"You are not asked: {'; '.join(names)}.")
+    if hidden := exposure.unread(actor, request):
+        raise _refusal(request, f"Who decides must be able to read what changes, and {len(hidden)} of it you cannot.")
+
+
+def _refusal(request: ApprovalRequest, message: str) -> Denied:
+    who = tuple(f"user:{email}" for email in approvers_of(request, demands_of(request)))
+    remedy = Remedy("ask", "Have it decided by somebody who is asked.", who)
+    return Denied(message, permission=Action.APPROVAL_DECIDE, remedy=[remedy])
 
 
 def _check_pending(request: ApprovalRequest) -> None:

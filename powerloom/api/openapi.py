@@ -61,12 +61,35 @@ HELD = {
     "type": "object",
     "title": "Held",
     "description": "An approval policy holds the change: nothing was applied, one request waits for its approvers.",
+    "properties": {
+        "id": {"type": "string", "format": "uuid", "description": "The request, in the inbox at /approvals."},
+        "explain": {"$ref": "#/components/schemas/Explanation"},
+    },
+}
+EXPLANATION = {
+    "type": "object",
+    "title": "Explanation",
+    "description": "Why something is refused, held or stopped, as far as you may know it.",
+    "required": ["facts", "decided_by", "remedy"],
+    "properties": {
+        "facts": {
+            "type": "array",
+            "description": "What was looked at, in that order; `decides` marks what settled it.",
+            "items": {"type": "object", "required": ["kind", "text", "decides"]},
+        },
+        "decided_by": {"type": ["string", "null"]},
+        "remedy": {
+            "type": "array",
+            "description": "The least that would change it, and who can do it.",
+            "items": {"type": "object", "required": ["kind", "text", "who"]},
+        },
+    },
 }
 
 MEANINGS = {
     400: "It cannot be read: not HTTP, not a multipart body, a refused Host.",
     401: "No bearer token, or one that is no longer good.",
-    403: "You can see it, but may not do this. `detail` names permission, OU and what decided.",
+    403: "You can see it, but may not do this. `detail` names permission and OU; `detail.explain` why, and what helps.",
     404: "Absent, of another organization, or out of your sight: all alike.",
     409: "The state of things forbids it now: a name is taken, a version is stale, somebody was first.",
     413: "The body is over its limit.",
@@ -132,7 +155,7 @@ def complete(schema: dict[str, Any]) -> None:
     """Add to ninja's document what holds for every route."""
     components = schema["components"]
     _forget_empty_defaults(components["schemas"])
-    components["schemas"] |= {"Error": ERROR, "Held": HELD}
+    components["schemas"] |= {"Error": ERROR, "Held": HELD, "Explanation": EXPLANATION}
     components["responses"] = {_name(status): _answer(meaning, "Error") for status, meaning in MEANINGS.items()}
     components["responses"]["Held"] = _answer("Held for approval.", "Held")
     used = set()

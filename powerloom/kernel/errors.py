@@ -25,10 +25,10 @@ A hold is not an error: `submit` returns `Held` and the edge answers 202.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar  # Any: detail is free-form JSON for people and programs
 
-from powerloom.kernel.explanation import Explanation, plain
+from powerloom.kernel.explanation import Explanation, Remedy, plain
 
 
 class PowerloomError(Exception):
@@ -93,8 +93,10 @@ class Denied(PowerloomError):
     code = "permission_denied"
     status = 403
 
-    def __init__(self, message: str, *, explain: Explanation | None = None, **detail: Any) -> None:
-        super().__init__(message, **detail, explain=(explain or plain(message)).as_json())
+    def __init__(
+        self, message: str, *, explain: Explanation | None = None, remedy: Sequence[Remedy] = (), **detail: Any
+    ) -> None:
+        super().__init__(message, **detail, explain=(explain or plain(message, remedy)).as_json())
 
 
 class Invalid(PowerloomError):
