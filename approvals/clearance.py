@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
-from accounts.commands.bindings import actions_of
 from accounts.escalation import Widening, require_held
+from accounts.granters import actions_of
 from accounts.models import OU, User
 from accounts.tokens import actor_of_user
-from approvals import eligibility, provenance
+from approvals import eligibility, exposure, provenance
 from approvals.demands import ACCESS_REQUEST, Asked
 from approvals.effects import Effect
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
@@ -87,7 +87,7 @@ def _standing_deciders(request: ApprovalRequest) -> list[User]:
     return [
         person
         for person in people
-        if str(person.pk) not in request.askers and not eligibility.unread(actor_of_user(person), request)
+        if str(person.pk) not in request.askers and not exposure.unread(actor_of_user(person), request)
     ]
 
 

@@ -13,10 +13,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts import rbac
-from accounts.law import decide, narrowed
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, RoleAction, User
-from accounts.roles import builtins_allowing, known_actions
+from accounts.roles import builtins_allowing
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from powerloom.kernel.refs import Actor, Target
 
@@ -47,20 +45,6 @@ ACTIONS_DEMANDED = ("tool_call:confirm", "role_binding:create")
 def meets(actor: Actor, request: ApprovalRequest) -> bool:
     """Tell whether the actor is somebody who decides this request: named by a demand, no asker, and no agent."""
     return _is_person(actor, request) and demanded_of(actor.principal_id).filter(request=request).exists()
-
-
-def unread(actor: Actor, request: ApprovalRequest) -> list[str]:
-    """Return the things of the request that the actor may not read: who decides must see what he decides about."""
-    places = [effect for effect in request.effects if f"{effect['kind']}:read" in known_actions()]
-    if not places:
-        return []
-    grants = rbac.grants(actor, sorted({f"{effect['kind']}:read" for effect in places}))
-    return [
-        effect["name"]
-        for effect in places
-        if narrowed(actor, f"{effect['kind']}:read", effect["ou_path"])
-        or not decide(grants, f"{effect['kind']}:read", effect["ou_path"], UUID(effect["id"])).allowed
-    ]
 
 
 def unmet(request: ApprovalRequest, demands: Sequence[Demand]) -> list[Demand]:

@@ -50,7 +50,7 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         if dry_run:
             return _foretold(cases, matches, asked)
         _want_justification(actor, asked)
-        return opening.opener(actor, cases, caused, asked, stale)
+        return opening.opener(actor, cases, caused, matches, asked, stale)
 
     return judge
 

@@ -31,11 +31,15 @@ GUARDED = frozenset({*CHANGES_A_POLICY, *CHANGES_A_ROLE, *CHANGES_A_GROUP})
 
 @dataclass(frozen=True)
 class Match:
-    """A policy and the effect that it holds; `doubt` is what kept its condition from being decided."""
+    """A policy and the effect that it holds; `doubt` is what kept its condition from being decided.
+
+    `guards`: the effect is a change of the policy itself, or of who decides for it.
+    """
 
     policy: ApprovalPolicy
     effect: Effect
     doubt: str = ""
+    guards: bool = False
 
 
 class Policies:
@@ -73,7 +77,7 @@ class Policies:
 
     def _match(self, policy: ApprovalPolicy, effect: Effect, states: Mapping[UUID, Any]) -> Match | None:
         if self._is_guarded(policy, effect):
-            return Match(policy, effect)
+            return Match(policy, effect, guards=True)
         if policy.action_pattern not in patterns.covering(effect.action):
             return None
         if not effect.target.ou_path.startswith(policy.scope_path):

@@ -18,11 +18,12 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from accounts.models import OU
-from approvals import notices
+from approvals import notices, reasons
 from approvals.demands import CONFIRMING, Asked
 from approvals.effects import Effect
+from approvals.matching import Match
 from approvals.models import ApprovalRequest, Demand, Status
-from approvals.rows import held_row
+from approvals.rows import demands_of, held_row
 from approvals.tickets import actor_as_json, digest_of, ids_in, marks_of, stored
 from powerloom.audit import log as audit
 from powerloom.audit.log import Record
@@ -40,6 +41,7 @@ def opener(
     actor: Actor,
     cases: Sequence[Case],
     caused: Sequence[Effect],
+    matches: Sequence[Match],
     asked: Sequence[Asked],
     stale: Sequence[dict[str, Any]],
 ) -> Callable[[], dict[str, Any]]:
@@ -49,7 +51,9 @@ def opener(
 
     def open_it() -> dict[str, Any]:
         request, is_new = _opened(wanted, asked, actor)
-        return held_row(request, is_new=is_new)
+        demands = demands_of(request)
+        why = reasons.of_hold(actor, request, cases[0].decision, matches, demands)
+        return held_row(request, demands, is_new=is_new) | {"explain": why}
 
     return open_it
 

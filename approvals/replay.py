@@ -92,7 +92,7 @@ def _replay(request: ApprovalRequest) -> None:
 
 def _fail(request: ApprovalRequest, error: PowerloomError) -> None:
     """Write why an approved request was not applied; one that another worker has applied meanwhile stays so."""
-    detail = _plain(dict(error.detail))
+    detail = _plain({name: value for name, value in error.detail.items() if name != "explain"})
     failure = {"code": error.code, "message": error.message, "detail": detail, "explain": _explained(request, error)}
     with transaction.atomic(durable=True):
         row = ApprovalRequest.objects.select_for_update(of=("self",)).select_related("ou").get(pk=request.pk)

@@ -11,16 +11,20 @@ from uuid import UUID
 from accounts.law import shown
 from approvals import eligibility
 from approvals.demands import CONFIRMING
+from approvals.exposure import Exposure
 from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand
-from powerloom.kernel.explanation import Explanation, Fact, Remedy
 from powerloom.web.text import visible
 
 MOST_NAMED = 5
 
 
-def held_row(request: ApprovalRequest, *, is_new: bool) -> dict[str, Any]:
+def demands_of(request: ApprovalRequest) -> list[Demand]:
+    """Return the demands of one request, in order."""
+    return list(Demand.objects.filter(request=request).select_related("ou").order_by("policy_name", "pk"))
+
+
+def held_row(request: ApprovalRequest, demands: Sequence[Demand], *, is_new: bool) -> dict[str, Any]:
     """Return what a held write answers: the request, who holds it and who can let it pass."""
-    demands = list(Demand.objects.filter(request=request).select_related("ou").order_by("policy_name", "pk"))
     approvers = approvers_of(request, demands)
     policies = sorted({demand.policy_name for demand in demands})
     return {
@@ -31,22 +35,11 @@ def held_row(request: ApprovalRequest, *, is_new: bool) -> dict[str, Any]:
         "approvers": approvers,
         "expires_at": _time(request.expires_at),
         "is_new": is_new,
-        "explain": _explained(request, demands, approvers).as_json(),
         "message": (
             f"Held by {', '.join(policies)}: nothing was changed. Request submitted (ID: {request.id}). "
             f"{' or '.join(approvers) or 'Nobody can approve it now; an OrgAdmin'} will see it in the /approvals inbox."
         ),
     }
-
-
-def _explained(request: ApprovalRequest, demands: Sequence[Demand], approvers: Sequence[str]) -> Explanation:
-    asked = Fact("right", f"You may {request.action} on {shown(request.ou.path)}")
-    holds = [
-        Fact("policy", f"{one.policy_name} asks for {one.quorum} of {one.approver} on {shown(one.ou.path)}", place == 0)
-        for place, one in enumerate(demands)
-    ]
-    until = request.expires_at.strftime("%Y-%m-%d %H:%M")
-    return Explanation((asked, *holds), (Remedy("approval", f"Approve it before {until} UTC.", tuple(approvers)),))
 
 
 def approvers_of(request: ApprovalRequest, demands: Sequence[Demand]) -> list[str]:
@@ -97,30 +90,32 @@ def request_row(request: ApprovalRequest, demands: Sequence[Demand], decisions: 
 
 
 def request_detail(
-    request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision], unread: Sequence[str]
+    request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision], seen: Exposure
 ) -> dict[str, Any]:
-    """Return one request with all that is needed to decide it."""
+    """Return one request with all that is needed to decide it, as its reader sees it."""
     return request_row(request, demands, decisions) | {
-        "changes": request.diff,
-        "tool_call": tool_call(request),
-        "effects": [effect | {"ou_path": shown(effect["ou_path"])} for effect in request.effects],
-        "commands": request.commands,
-        "cma_calls": request.cma_calls,
+        "changes": seen.changes,
+        "tool_call": tool_call(request, seen),
+        "effects": seen.effects,
+        "commands": seen.commands,
+        "cma_calls": seen.cma_calls,
         "approvers": approvers_of(request, demands),
         "delegated_from_session": request.actor.get("delegated_from_session"),
-        "failure": request.failure,
-        "cannot_read": list(unread),
+        "failure": seen.failure,
+        "cannot_read": seen.unread,
     }
 
 
-def tool_call(request: ApprovalRequest) -> dict[str, Any] | None:
-    """Return the call that a request is about, None when it is about something else.
+def tool_call(request: ApprovalRequest, seen: Exposure) -> dict[str, Any] | None:
+    """Return the call that a request is about, None when it is about something else or out of its reader's sight.
 
     Everything is exactly as the agent made it; `readable` is the same with what would be hidden written out.
     """
     if request.action != CONFIRMING:
         return None
-    call: dict[str, Any] = request.diff[0]["after"]
+    call: dict[str, Any] | None = seen.changes[0]["after"]
+    if call is None:
+        return None
     return call | {
         "session_url": f"/sessions/{call['session_id']}",
         "readable": {

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from approvals import eligibility, expiry, queries
 from approvals.commands import CancelRequest
+from approvals.exposure import exposed
 from approvals.forms import DecideForm
 from approvals.models import ApprovalRequest, Status
 from approvals.rows import approvers_of, tool_call
@@ -98,16 +99,17 @@ def cancel(request: HttpRequest, request_id: UUID) -> HttpResponse:
 def _context(request: HttpRequest, found: ApprovalRequest) -> dict[str, Any]:
     actor = actor_of(request)
     demands, decisions = queries.demands_of([found])[found.pk], queries.decisions_of([found])[found.pk]
+    seen = exposed(actor, found)
     is_open = found.status == Status.PENDING
     decided = any(decision.decider_id == actor.id for decision in decisions)
     return {
         "ask": found,
-        "tool_call": tool_call(found),
+        "tool_call": tool_call(found, seen),
         "state": found.outcome or found.status,
         "demands": demands,
         "decisions": decisions,
         "approvers": approvers_of(found, demands) if is_open else [],
-        "unread": eligibility.unread(actor, found),
+        "seen": seen,
         "is_open": is_open,
         "may_decide": is_open and not decided and eligibility.meets(actor, found),
         "is_mine": found.requester_id == actor.id,

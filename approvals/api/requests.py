@@ -11,10 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from approvals import bulk, eligibility, expiry, queries
+from approvals import bulk, expiry, queries
 from approvals.commands import CancelRequest, DecideRequest
 from approvals.commands.policies import Part
 from approvals.commands.requests import Comment
+from approvals.exposure import exposed
 from approvals.models import ApprovalRequest, Verdict
 from approvals.rows import request_detail, request_rows
 from powerloom.kernel.refs import Actor
@@ -167,9 +168,9 @@ def cancel(request: HttpRequest, request_id: UUID, body: DecisionIn) -> HttpResp
 
 
 def detail(found: ApprovalRequest, actor: Actor) -> dict[str, Any]:
-    """Return a request whole, with what this actor could not read of it."""
+    """Return a request as this actor may see it."""
     demands, decisions = queries.demands_of([found]), queries.decisions_of([found])
-    return request_detail(found, demands[found.pk], decisions[found.pk], eligibility.unread(actor, found))
+    return request_detail(found, demands[found.pk], decisions[found.pk], exposed(actor, found))
 
 
 def _decide(request: HttpRequest, request_id: UUID, verdict: Verdict, comment: str) -> HttpResponse:

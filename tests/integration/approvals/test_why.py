@@ -25,9 +25,9 @@ def check(explain: Any, decided_by: str, remedy: str, *who: str) -> None:
 
 def test_a_refusal_says_what_decided_and_who_can_grant(world: World) -> None:
     answer = ask_for_agent(world.eve, world.engineering).json()["error"]["detail"]["explain"]
-    check(answer, "nothing on the path allows it", "Grant a binding of agent:create", "user:bob@acme.example")
+    check(answer, "nothing on the path allows it", "Bind AgentOwner on /acme/engineering", "user:bob@acme.example")
     (step,) = answer["remedy"]
-    assert step["request"] == {"action": "agent:create", "ou_path": "/acme/engineering"}
+    assert step["request"] == {"action": "agent:create", "ou_id": str(world.engineering.id)}
 
 
 def test_a_deny_is_named_with_those_who_can_end_it(world: World) -> None:
@@ -41,13 +41,13 @@ def test_a_refusal_outside_the_law_of_access_has_the_shape_too(world: World) -> 
     make_policy(world.alice, world.engineering)
     bind(world.bob, "Approver", world.engineering)
     refused = decide(world.bob, held_agent(world.bob, world.engineering))
-    check(refused.json()["error"]["detail"]["explain"], "Who asks does not decide.", "Ask somebody else.")
+    check(refused.json()["error"]["detail"]["explain"], "Who asks does not decide.", "somebody who is asked")
 
 
 def test_a_held_write_says_which_policy_and_who_approves(world: World) -> None:
     make_policy(world.alice, world.engineering)
     answer = ask_for_agent(world.bob, world.engineering).json()["explain"]
-    check(answer, "gate asks for 1 of Approver on /acme/engineering", "Approve it before", "vera@acme.example")
+    check(answer, "the policy gate holds it", "Have it approved by Approver", "user:vera@acme.example")
 
 
 def test_a_replay_that_failed_says_why_and_who_may_ask_again(world: World) -> None:
