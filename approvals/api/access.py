@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Self  # Any: JSON
+from typing import Annotated, Self
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field, model_validator
 
+from accounts.api import rows
+from accounts.api.shapes import BindingOut
 from accounts.granters import smallest_role
 from accounts.queries import binding_for, ous_visible_to
 from accounts.roles import known_actions
@@ -40,7 +42,7 @@ class AccessRequestIn(Part):
         return self
 
 
-@router.post("/access-requests", response={202: dict[str, Any]}, summary="Ask for a right, for a time")
+@router.post("/access-requests", response={201: BindingOut}, summary="Ask for a right, for a time")
 def ask(request: HttpRequest, body: AccessRequestIn) -> HttpResponse:
     actor = actor_of(request)
     if body.action not in known_actions():
@@ -53,7 +55,7 @@ def ask(request: HttpRequest, body: AccessRequestIn) -> HttpResponse:
         expires_in_seconds=body.expires_in_seconds,
         reason=body.reason,
     )
-    return perform(request, command, render=None, find=binding_for)
+    return perform(request, command, render=rows.binding, find=binding_for, created=True)
 
 
 def _ou_at(actor: Actor, path: str) -> UUID:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.explain import UNSEEN
 from accounts.models import Binding
 from accounts.roles import ROLES, builtin_id, known_actions
 from powerloom.audit.models import Entry
+from powerloom.kernel.explanation import UNSEEN
 from tests.world import Api as ApiClient
 from tests.world import World, api_of, bind, make_group, make_role, make_token, make_user
 
