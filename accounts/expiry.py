@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import epoch
 from accounts.models import Binding
 from powerloom.audit import log as audit
 from powerloom.audit.log import Record
+from powerloom.audit.models import Entry
 from powerloom.kernel.refs import Actor
 
 EXPIRED = "role_binding:expire"
@@ -34,8 +36,28 @@ def _end(pk: UUID, organization_id: UUID) -> bool:
             return False
         Binding.objects.filter(pk=pk).update(ended_at=binding.expires_at)
         actor = Actor.system("expiry", organization_id=binding.organization_id)
-        audit.append([Record(EXPIRED, "", binding.target(), before=_shown(binding))], actor=actor)
+        behind = _request_behind(binding)
+        record = Record(EXPIRED, "", binding.target(), before=_shown(binding), approval_request_id=behind)
+        audit.append([record], actor=actor)
     return True
+
+
+def make_way(bindings: QuerySet[Binding]) -> dict[str, list[str]]:
+    """End those of these bindings whose time is over, for one that takes their place; return what its entry says of
+    that, because the sweep will find them ended.
+    """
+    now = timezone.now()
+    over = [str(pk) for pk in bindings.filter(ended_at__isnull=True, expires_at__lte=now).values_list("pk", flat=True)]
+    bindings.filter(pk__in=over).update(ended_at=now)
+    return {"in_place_of": over} if over else {}
+
+
+def _request_behind(binding: Binding) -> UUID | None:
+    """Return the approval request that gave it, so that its end is found with its beginning."""
+    made = Entry.objects.filter(
+        chain_id=binding.organization_id, target_id=binding.pk, target_kind__in=("access_request", "role_binding")
+    )
+    return made.order_by("seq").values_list("approval_request_id", flat=True).first()
 
 
 def _shown(binding: Binding) -> dict[str, str]:

@@ -95,12 +95,14 @@ def grants_of(
     return _loaded(_bindings(principal_id, organization_id, actions))
 
 
-def grants_by_member(member_ids: Collection[UUID], action: str) -> dict[UUID, list[Grant]]:
-    """Load the live bindings about one action that speak for each of these principals; two queries for any number.
+def grants_by_member(member_ids: Collection[UUID], action: str | None = None) -> dict[UUID, list[Grant]]:
+    """Load the live bindings, or only those about one action, that speak for each of these principals; two queries for
+    any number, and one more where roles are custom.
 
     One for whom nothing speaks, a disabled user among others, is absent.
     """
-    speaking = _about(_live(), [action]).annotate(member=F("principal__spoken_by__member_id"))
+    about = _live() if action is None else _about(_live(), [action])
+    speaking = about.annotate(member=F("principal__spoken_by__member_id"))
     pairs = list(speaking.filter(member__in=member_ids).values_list("member", "pk"))
     loaded = {grant.binding_id: grant for grant in _loaded(_live().filter(pk__in={binding for _, binding in pairs}))}
     found: dict[UUID, list[Grant]] = {}

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
-from accounts.escalation import Widening, require_held
-from accounts.granters import actions_of
 from accounts.models import OU, User
 from accounts.tokens import actor_of_user
 from approvals import eligibility, exposure, provenance
-from approvals.demands import ACCESS_REQUEST, Asked
+from approvals.demands import Asked
 from approvals.effects import Effect
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from approvals.tickets import marks_of
 from powerloom.commands.registry import Case
-from powerloom.kernel.errors import Conflict, Denied, Stale
+from powerloom.kernel.errors import Conflict, Stale
 
 
 def check(request: ApprovalRequest, cases: Sequence[Case], caused: Sequence[Effect], asked: Sequence[Asked]) -> None:
@@ -29,9 +27,6 @@ def check(request: ApprovalRequest, cases: Sequence[Case], caused: Sequence[Effe
     _check_marks(request, cases)
     _check_reach(request, caused)
     deciders = _standing_deciders(request)
-    for case in cases:
-        if case.command.action == ACCESS_REQUEST:
-            _check_giver(case, deciders)
     for one in asked:
         met = [decider for decider in deciders if _answers(decider, one, request)]
         if len(met) < one.quorum:
@@ -42,23 +37,6 @@ def check(request: ApprovalRequest, cases: Sequence[Case], caused: Sequence[Effe
                 needed=one.quorum,
                 given=len(met),
             )
-
-
-def _check_giver(case: Case, deciders: Sequence[User]) -> None:
-    """Raise `Denied` unless one of those who approved holds all that is to be given, as if he gave it himself."""
-    ou, role = case.subject.row
-    given = Widening(actions_of(role), ou.path)
-    refusals = [refusal for decider in deciders if (refusal := _refusal(decider, given))]
-    if len(refusals) == len(deciders):
-        raise refusals[0] if refusals else Conflict("Nobody who approved this still counts. Ask again.")
-
-
-def _refusal(decider: User, given: Widening) -> Denied | None:
-    try:
-        require_held(actor_of_user(decider), [given])
-    except Denied as refusal:
-        return refusal
-    return None
 
 
 def _check_marks(request: ApprovalRequest, cases: Sequence[Case]) -> None:
@@ -99,6 +77,8 @@ def _answers(decider: User, asked: Asked, request: ApprovalRequest) -> bool:
         approver_group_id=asked.approver_group_id,
         approver_action=asked.approver_action,
         approver_user_id=asked.approver_user_id,
+        role_given_id=asked.role_given_id,
+        seconds_given=asked.seconds_given,
     )
     if not eligibility.people(demand).filter(pk=decider.pk).exists():
         return False

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from approvals.giving import GRANTING
 from approvals.matching import Match
 from approvals.models import ApprovalRequest, Demand
 from approvals.models.policies import DEFAULT_TTL_SECONDS
 from powerloom.commands.registry import Case
 
 ACCESS_REQUEST = "access_request:create"
-GRANTING = "role_binding:create"
 CONFIRMING = "tool_call:confirm"
 
 
@@ -37,6 +37,8 @@ class Asked:
     approver_group_id: UUID | None = None
     approver_action: str = ""
     approver_user_id: UUID | None = None
+    role_given_id: UUID | None = None
+    seconds_given: int | None = None
     doubt: str = ""
 
 
@@ -89,13 +91,16 @@ def _by_policy(match: Match) -> Asked:
 
 
 def _by_kind(case: Case) -> Asked:
+    asked = case.command.model_dump()
     return Asked(
         policy_id=None,
         policy_name="access request",
         policy_generation=0,
         ou_path=case.target.ou_path,
-        approver=f"whoever may {GRANTING} there",
+        approver=f"whoever may {GRANTING} there and holds what is asked",
         quorum=1,
         ttl=timedelta(seconds=DEFAULT_TTL_SECONDS),
         approver_action=GRANTING,
+        role_given_id=asked["role_id"],
+        seconds_given=asked["expires_in_seconds"],
     )

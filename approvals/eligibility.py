@@ -1,8 +1,8 @@
 """Who may decide what a request demands: holders of a role there, members of a group, or whoever holds an action.
 
-A person decides a demand who holds what it names at its OU now, may read everything that the request touches, and has
-not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins (`accounts.rbac`), and so
-does one of the action that a demand names.
+A person decides a demand who holds what it names at its OU now, could give what it gives, may read everything that the
+request touches, and has not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins
+(`accounts.rbac`), and so does one of the action that a demand names.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, RoleAction, User
 from accounts.roles import builtins_allowing
+from accounts.tokens import actor_of_user
+from approvals import giving
 from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from powerloom.kernel.refs import Actor, Target
 
@@ -43,8 +45,23 @@ ACTIONS_DEMANDED = ("tool_call:confirm", "role_binding:create")
 
 
 def meets(actor: Actor, request: ApprovalRequest) -> bool:
-    """Tell whether the actor is somebody who decides this request: named by a demand, no asker, and no agent."""
-    return _is_person(actor, request) and demanded_of(actor.principal_id).filter(request=request).exists()
+    """Tell whether the actor is somebody who decides this request: named by a demand whose gift it could make, no
+    asker, and no agent.
+    """
+    return _is_person(actor, request) and bool(answered(actor, request))
+
+
+def answered(actor: Actor, request: ApprovalRequest) -> list[Demand]:
+    """Return the demands of the request that the actor answers."""
+    named = list(demanded_of(actor.principal_id).filter(request=request).select_related("ou"))
+    beyond = {demand.pk for demand in giving.beyond(actor, named)}
+    return [demand for demand in named if demand.pk not in beyond]
+
+
+def too_much_for(actor: Actor, pending: QuerySet[ApprovalRequest]) -> list[int]:
+    """Return the demands of these requests that name the actor and ask for more than it could give."""
+    named = demanded_of(actor.principal_id).filter(request__in=pending, role_given_id__isnull=False)
+    return [demand.pk for demand in giving.beyond(actor, list(named.select_related("ou")))]
 
 
 def unmet(request: ApprovalRequest, demands: Sequence[Demand]) -> list[Demand]:
@@ -52,12 +69,10 @@ def unmet(request: ApprovalRequest, demands: Sequence[Demand]) -> list[Demand]:
     deciders = list(
         Decision.objects.filter(request=request, verdict=Verdict.APPROVE).values_list("decider_id", flat=True)
     )
-    active = set(User.objects.filter(pk__in=deciders, is_active=True).values_list("pk", flat=True))
     standing: dict[int, int] = {}
-    ids = [demand.pk for demand in demands]
-    for decider in active - {UUID(asker) for asker in request.askers}:
-        for pk in demanded_of(decider).filter(pk__in=ids).values_list("pk", flat=True):
-            standing[pk] = standing.get(pk, 0) + 1
+    for decider in User.objects.filter(pk__in=deciders, is_active=True).exclude(pk__in=request.askers):
+        for demand in answered(actor_of_user(decider), request):
+            standing[demand.pk] = standing.get(demand.pk, 0) + 1
     return [demand for demand in demands if standing.get(demand.pk, 0) < demand.quorum]
 
 
@@ -74,7 +89,8 @@ def people(demand: Demand, *, but: Sequence[str] = ()) -> QuerySet[User]:
         named |= Q(pk=demand.approver_user_id)
     if demand.approver_action:
         named &= ~Q(pk__in=_holders(demand.ou, _roles_with(demand.approver_action), DecisionType.DENY))
-    return User.objects.filter(named, organization_id=demand.ou.organization_id, is_active=True).exclude(pk__in=but)
+    found = User.objects.filter(named, organization_id=demand.ou.organization_id, is_active=True).exclude(pk__in=but)
+    return found.filter(pk__in=giving.givers(found, demand)) if demand.role_given_id else found
 
 
 def _holders(ou: OU, roles: Q, decision: str = DecisionType.ALLOW) -> QuerySet[PrincipalClosure, UUID]:

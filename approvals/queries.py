@@ -66,12 +66,16 @@ def to_approve(actor: Actor) -> QuerySet[ApprovalRequest]:
     """Return what waits for this person: pending, in time, named by a demand, not asked and not answered by it."""
     if actor.kind != "user" or actor.id is None or _is_narrow(actor):
         return ApprovalRequest.objects.none()
-    named = eligibility.demanded_of(actor.principal_id).filter(request_id=OuterRef("pk"))
     answered = Decision.objects.filter(request_id=OuterRef("pk"), decider_id=actor.id)
     pending = ApprovalRequest.objects.filter(
         Q(organization_id=actor.organization_id), status=Status.PENDING, expires_at__gt=timezone.now()
     )
-    waiting = pending.filter(Exists(named)).exclude(Exists(answered)).alias(asked_by=Cast("askers", TextField()))
+    named = eligibility.demanded_of(actor.principal_id).exclude(pk__in=eligibility.too_much_for(actor, pending))
+    waiting = (
+        pending.filter(Exists(named.filter(request_id=OuterRef("pk"))))
+        .exclude(Exists(answered))
+        .alias(asked_by=Cast("askers", TextField()))
+    )
     return waiting.exclude(asked_by__contains=str(actor.id)).select_related("ou")
 
 

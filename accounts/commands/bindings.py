@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar  # Any: JSON for the audit entry
 from uuid import UUID
 
 from django.utils import timezone
@@ -11,6 +11,7 @@ from accounts import escalation
 from accounts.actions import Action
 from accounts.closures import reached_by
 from accounts.escalation import Widening
+from accounts.expiry import make_way
 from accounts.granters import actions_of
 from accounts.models import Binding, DecisionType
 from accounts.names import Moment
@@ -57,9 +58,7 @@ def create_binding(command: CreateBinding, *, subject: Subject, actor: Actor) ->
     else:
         escalation.refuse_denying_upward(actor, reached=reached_by([principal.id]), denied=[given])
     live = {"principal": principal, "role": role, "scope_ou": scope, "decision_type": command.decision_type}
-    now = timezone.now()
-    expired = Binding.objects.filter(**live, ended_at__isnull=True, resource_id__isnull=True, expires_at__lte=now)
-    expired.update(ended_at=now)
+    ended = make_way(Binding.objects.filter(**live, resource_id__isnull=True))
     binding, _ = Binding.objects.get_or_create(
         **live,
         ended_at__isnull=True,
@@ -68,7 +67,7 @@ def create_binding(command: CreateBinding, *, subject: Subject, actor: Actor) ->
     )
     if command.decision_type == DecisionType.DENY:
         escalation.require_a_root_admin(scope.organization_id)
-    return Change(binding, None, _shown(binding))
+    return Change(binding, None, _shown(binding) | ended)
 
 
 def load_delete(command: DeleteBinding, actor: Actor) -> Subject:
@@ -94,7 +93,7 @@ def _check_freeing(actor: Actor, deny: Binding) -> None:
     escalation.refuse_freeing_oneself(actor, [deny.id])
 
 
-def _shown(binding: Binding) -> dict[str, str | None]:
+def _shown(binding: Binding) -> dict[str, Any]:
     return {
         "principal_ref": binding.principal.ref,
         "role": binding.role.name,

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.utils import timezone
 from pydantic import Field
 
+from accounts.expiry import make_way
 from accounts.models import Binding, DecisionType
-from accounts.queries import ou_for, role_for
+from accounts.queries import contents_of, ou_for, role_for
 from accounts.rbac import shown
 from approvals.actions import Action
 from powerloom.commands.registry import Change, Command, Subject, handles
@@ -41,17 +42,18 @@ def load_create(command: CreateAccessRequest, actor: Actor) -> Subject:
     if actor.kind != "user":
         raise Invalid("Only people ask for rights.")
     ou, role = ou_for(actor, command.ou_id), role_for(actor, command.role_id)
-    return Subject((ou, role), Target("access_request", command.id, role.name, ou.organization_id, ou.path), own=True)
+    target = Target("access_request", command.id, role.name, ou.organization_id, ou.path)
+    return Subject((ou, role, contents_of(role)), target, own=True)
 
 
 @handles(CreateAccessRequest, load=load_create, changes_access=True)
 def create_access_request(command: CreateAccessRequest, *, subject: Subject, actor: Actor) -> Change:
-    ou, role = subject.row
+    ou, role, _ = subject.row
     now = timezone.now()
     until = now + timedelta(seconds=command.expires_in_seconds)
     mine = {"principal_id": actor.id, "role": role, "scope_ou": ou, "decision_type": DecisionType.ALLOW}
     live = Binding.objects.filter(**mine, ended_at__isnull=True, resource_id__isnull=True)
-    live.filter(expires_at__lte=now).update(ended_at=now)
+    ended = make_way(live)
     binding, is_new = live.get_or_create(
         defaults={**mine, "id": command.id, "organization_id": ou.organization_id, "expires_at": until}
     )
@@ -59,4 +61,4 @@ def create_access_request(command: CreateAccessRequest, *, subject: Subject, act
         binding.expires_at = until
         binding.save(update_fields=["expires_at"])
     given = {"role": role.name, "scope_ou_path": shown(ou.path), "principal_ref": actor.ref}
-    return Change(binding, None, {**given, "seconds": command.expires_in_seconds, "reason": command.reason})
+    return Change(binding, None, {**given, "seconds": command.expires_in_seconds, "reason": command.reason, **ended})

@@ -6,16 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import epoch, expiry
-from accounts.models import Binding
+from accounts.models import Binding, RoleAction, User
 from approvals import replay
 from approvals.models import ApprovalRequest
 from powerloom.audit.models import Entry
-from tests.held import ask_for_agent, builtin, decide
+from powerloom.audit.queries import payload
+from tests.held import ask_for_agent, builtin, decide, make_policy
 from tests.refusals import code
-from tests.world import World, api_of, bind, make_role, make_user
+from tests.world import Api, World, api_of, bind, make_role, make_token, make_user
 
 
 def ask(world: World, **fields: Any) -> Any:
@@ -61,18 +64,75 @@ def test_nobody_lets_himself_in(world: World) -> None:
     assert decide(world.eve, asked(world, ou_path="/acme/engineering/platform")).status_code == 403
 
 
-def test_who_approves_must_hold_what_is_given(world: World) -> None:
-    clerk = make_user("clerk@acme.example", home=world.engineering)
-    make_role(world.acme, "Clerk", "role_binding:create", "approval:read")
-    bind(clerk, "Clerk", world.engineering)
-    request = asked(world, role_id=str(builtin("AgentOwner")))
-    assert decide(clerk, request).json()["status"] == "approved"
+def clerk_of(world: World) -> User:
+    """Somebody who may bind roles everywhere and holds little himself."""
+    clerk = make_user("clerk@acme.example", home=world.sales)
+    make_role(world.acme, "Clerk", "role_binding:create", "role_binding:read", "approval:read")
+    bind(clerk, "Clerk", world.root)
+    return clerk
+
+
+def test_only_who_holds_what_is_asked_is_asked_and_decides(world: World) -> None:
+    clerk, request = clerk_of(world), asked(world, role_id=str(builtin("AgentOwner")))
+    assert decide(clerk, request).status_code == 403
+    assert decide(world.vera, request).status_code == 403
+    assert api_of(clerk).get("/approvals").json() == []
+    assert [row["id"] for row in api_of(world.bob).get("/approvals").json()] == [str(request.pk)]
+    approvers = api_of(world.eve).get(f"/approvals/{request.pk}").json()["approvers"]
+    assert set(approvers) == {"alice@acme.example", "bob@acme.example"}
+    assert decide(world.bob, request).status_code == 200
+
+
+def test_whom_it_is_asked_of_costs_the_same_number_of_queries_whatever_their_number(world: World) -> None:
+    request, counts = asked(world), []
+    for name in ("one", "two", "three"):
+        bind(make_user(f"{name}@acme.example", home=world.sales), "OUAdmin", world.root)
+        with CaptureQueriesContext(connection) as queries:
+            assert api_of(world.bob).get(f"/approvals/{request.pk}").status_code == 200
+        counts.append(len(queries))
+    assert len(set(counts)) == 1
+
+
+def test_two_who_each_have_half_of_it_give_nothing(world: World) -> None:
+    """Vera's policy wants her yes, and she owns agents; the clerk may bind roles: neither could give it alone."""
+    bind(world.vera, "AgentOwner", world.root)
+    make_policy(world.alice, world.root, "access_request:create")
+    clerk, request = clerk_of(world), asked(world)
+    assert decide(world.vera, request).json()["status"] == "pending"
+    assert decide(clerk, request).status_code == 403
+    assert decide(world.bob, request).json()["status"] == "approved"
+
+
+def test_a_giver_who_has_lost_it_meanwhile_gives_nothing(world: World) -> None:
+    request = asked(world)
+    decide(world.bob, request)
+    Binding.objects.filter(principal_id=world.bob.pk).update(ended_at=timezone.now())
     replay.run()
     request.refresh_from_db()
-    assert request.status == "failed"
+    assert (request.status, given(world)) == ("failed", None)
+
+
+def test_a_giver_gives_for_no_longer_than_he_has(world: World) -> None:
+    passing = make_user("passing@acme.example", home=world.sales)
+    bind(passing, "OUAdmin", world.engineering, expires_at=timezone.now() + timedelta(hours=2))
+    assert decide(passing, asked(world)).status_code == 403
+    assert decide(passing, asked(world, expires_in_seconds=3600)).status_code == 200
+
+
+def test_a_role_that_grew_meanwhile_is_not_what_was_approved(world: World) -> None:
+    role = make_role(world.acme, "Maker", "agent:create")
+    request = asked(world)
+    decide(world.bob, request)
+    RoleAction.objects.create(role=role, action="agent:invoke")
+    replay.run()
+    request.refresh_from_db()
     assert request.failure
-    assert "which you do not hold" in request.failure["message"]
-    assert given(world) is None
+    assert (request.failure["code"], given(world)) == ("stale", None)
+
+
+def test_a_narrow_token_does_not_ask_beyond_itself(world: World) -> None:
+    body = {"action": "agent:create", "ou_path": "/acme/engineering", "reason": "On call this week."}
+    assert Api(make_token(world.eve, actions=["agent:read"])).post("/access-requests", body).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -102,5 +162,25 @@ def test_the_end_of_what_was_given_is_recorded_once_and_watched(world: World) ->
     before = epoch.current(world.acme.id)
     assert [expiry.sweep(), expiry.sweep()] == [1, 0]
     assert epoch.current(world.acme.id) == before + 1
-    assert Entry.objects.filter(action="role_binding:expire", target_id=request.target_id).count() == 1
+    found = api_of(world.alice).get("/audit", {"approval_request_id": str(request.pk)}).json()
+    assert [row["action"] for row in found] == [
+        "role_binding:expire",
+        "approval:replay",
+        "access_request:create",
+        "approval:decide",
+        "approval:request",
+    ]
     assert ask_for_agent(world.eve, world.engineering, "another").status_code == 403
+
+
+def test_what_takes_the_place_of_one_that_ran_out_says_so(world: World) -> None:
+    first = asked(world)
+    decide(world.bob, first)
+    replay.run()
+    Binding.objects.filter(pk=first.target_id).update(expires_at=timezone.now() - timedelta(seconds=1))
+    second = asked(world)
+    decide(world.bob, second)
+    replay.run()
+    entry = Entry.objects.get(action="access_request:create", approval_request_id=second.pk)
+    assert payload(entry)["after"]["in_place_of"] == [str(first.target_id)]
+    assert expiry.sweep() == 0
