@@ -23,13 +23,16 @@ from powerloom.reconcile.models import SyncState
 
 @dataclass(frozen=True)
 class Readiness:
-    """What one agent is now. `why` is empty when it is live; `cma_version` is what CMA has last."""
+    """What one agent is now. `why` is empty when it is live; `checks` are what was looked at in turn, each with what is
+    missing; `cma_version` is what CMA has last.
+    """
 
     live: bool
     why: str
     agent_version: int
     cma_agent_id: str
     cma_version: str
+    checks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,19 @@ def _coming(agents: Sequence[Agent]) -> dict[UUID, str]:
 
 
 def _readiness(agent: Agent, state: SyncState | None, environment: SyncState | None, coming: str) -> Readiness:
-    why = missing("agent", state) or missing("environment", environment) or coming
+    checks = (
+        ("agent", missing("agent", state)),
+        ("environment", missing("environment", environment)),
+        ("vault", coming),
+    )
+    why = next((missing for _, missing in checks if missing), "")
     return Readiness(
         live=not why,
         why=why,
         agent_version=agent.version,
         cma_agent_id=state.remote_id if state else "",
         cma_version=state.remote_version if state else "",
+        checks=checks,
     )
 
 

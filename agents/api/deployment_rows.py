@@ -7,6 +7,7 @@ from typing import Any  # JSON
 
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
+from agents import stops
 from agents.actions import Action
 from agents.endpoints import fleet_endpoint
 from agents.mcp.absent import ABSENT
@@ -43,6 +44,7 @@ def deployment(row: MCPDeployment, actor: Actor) -> JSON:
         "attempts": row.attempts,
         "next_try_at": row.due_at,
         "running_since": row.running_since,
+        "explain": stops.of_deployment(row).as_json(),
         "tools": [_seen_tool(tool) for tool in tools_of(row)],
         "recent_calls": call_counts(row),
         "can": {action: not reason for action, reason in reasons_against(actor, row.target(), ACTIONS).items()},

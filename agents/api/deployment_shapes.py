@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ninja import Schema
 
+from agents.api.shapes import ExplainOut
 from agents.mcp.catalog import Kind
 from agents.models import CallOutcome, DeploymentStatus
 
@@ -87,6 +88,7 @@ class DeploymentDetailOut(DeploymentOut):
     attempts: int
     next_try_at: datetime | None
     running_since: datetime | None
+    explain: ExplainOut
     tools: list[SeenToolOut]
     recent_calls: CallCountsOut
     can: dict[str, bool]

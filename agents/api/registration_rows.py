@@ -7,6 +7,7 @@ from typing import Any  # JSON
 
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
+from agents import stops
 from agents.actions import Action
 from agents.diff import diff
 from agents.endpoints import endpoint_of
@@ -35,7 +36,9 @@ def servers(rows: Sequence[MCPServer]) -> list[JSON]:
 def server(row: MCPServer, actor: Actor) -> JSON:
     """Return one MCP server as the list shows it and more."""
     can = {action: not reason for action, reason in reasons_against(actor, row.target(), ACTIONS).items()}
-    return servers([row])[0] | {"tools": [_tool(tool) for tool in tools_of(row)], "can": can}
+    listed = servers([row])[0]
+    why = stops.of_server(row, flagged=listed["flagged_count"]).as_json()
+    return listed | {"tools": [_tool(tool) for tool in tools_of(row)], "explain": why, "can": can}
 
 
 def _server(row: MCPServer, every: int, on: int) -> JSON:

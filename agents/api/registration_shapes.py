@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ninja import Schema
 
-from agents.api.shapes import FieldDiffOut
+from agents.api.shapes import ExplainOut, FieldDiffOut
 from agents.models import ServerState
 from agents.pins import PinState
 
@@ -68,4 +68,5 @@ class ServerDetailOut(ServerOut):
     """One MCP server with its tools, and what the caller may do with it."""
 
     tools: list[ServerToolOut]
+    explain: ExplainOut
     can: dict[str, bool]

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Binding
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
-from agents import bearers, queries, readiness, withholding
+from agents import bearers, queries, readiness, stops, withholding
 from agents.actions import Action
 from agents.api.server_rows import server_attachments
 from agents.kinds import SyncKind
@@ -19,7 +19,6 @@ from agents.models import Agent, AgentSkill, AgentVersion, Credential, Skill, Sk
 from agents.queries.agents import attachments_of
 from agents.queries.lists import sync_states
 from agents.queries.server_attachments import server_attachments_of
-from agents.stops import stop_of
 from powerloom.kernel.refs import Actor, Target
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
@@ -80,8 +79,7 @@ def agent(row: Agent, actor: Actor) -> JSON:
 def agent_sync(row: Agent) -> JSON:
     """Return where an agent stands; `live` counts its organization's environment too."""
     ready = readiness.of([row])[row.id]
-    state = sync_states(SyncKind.AGENT, [row.id]).get(row.id)
-    return _sync(state, why=ready.why, place=row.target(), change=Action.AGENT_UPDATE)
+    return _sync(row.target(), sync_states(SyncKind.AGENT, [row.id]).get(row.id), ready.checks)
 
 
 def attachments(rows: Sequence[AgentSkill]) -> list[JSON]:
@@ -113,7 +111,7 @@ def skill(row: Skill, actor: Actor) -> JSON:
     """Return one skill as the list shows it and more."""
     state = sync_states(SyncKind.SKILL, [row.id]).get(row.id)
     why = readiness.missing("skill", state) if state else "the skill has no version yet"
-    sync = _sync(state, why=why, place=row.target(), change=Action.SKILL_UPDATE)
+    sync = _sync(row.target(), state, [("skill", why)])
     return _skill(row, state) | {"sync": sync, "can": _can(row, actor, SKILL_ACTIONS)}
 
 
@@ -133,7 +131,7 @@ def credential(row: Credential, actor: Actor) -> JSON:
     """Return one credential as the list shows it and more."""
     state = sync_states(SyncKind.CREDENTIAL, [row.id]).get(row.id)
     why = readiness.missing("credential", state)
-    sync = _sync(state, why=why, place=row.target(), change=Action.CREDENTIAL_ROTATE)
+    sync = _sync(row.target(), state, [("credential", why)])
     return _credential(row, state) | {"sync": sync, "can": _can(row, actor, CREDENTIAL_ACTIONS)}
 
 
@@ -228,10 +226,11 @@ def _credential(row: Credential, state: SyncState | None) -> JSON:
     }
 
 
-def _sync(state: SyncState | None, *, why: str, place: Target, change: Action) -> JSON:
+def _sync(target: Target, state: SyncState | None, checks: Sequence[stops.Check]) -> JSON:
     known = state or SyncState()
+    why = next((missing for _, missing in checks if missing), "")
     return {
-        "explain": stop_of(state, why, place=place, change=change).as_json() if why else None,
+        "explain": stops.of_sync(target, checks, state).as_json(),
         "status": status.of(state),
         "live": not why,
         "why": why,

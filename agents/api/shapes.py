@@ -22,8 +22,18 @@ class FieldDiffOut(Schema):
     after: Any = None
 
 
+class ExplainOut(Schema):
+    """Why something stands where it stands: what was looked at in order, what decides, and what would change it."""
+
+    facts: list[dict[str, Any]]
+    decided_by: str | None
+    remedy: list[dict[str, Any]]
+
+
 class SyncOut(Schema):
-    """Where one object stands with the reconciler. `why` says in words what keeps it from being live, if anything."""
+    """Where one object stands with the reconciler. `why` says in words what keeps it from being live, if anything, and
+    `explain` what was looked at, and what helps.
+    """
 
     status: SyncStatus
     live: bool
@@ -39,7 +49,7 @@ class SyncOut(Schema):
     drift: Any
     runtime_resource_id: str | None
     runtime_version: str | None
-    explain: dict[str, Any] | None
+    explain: ExplainOut
 
 
 class AttachmentOut(Schema):
