@@ -70,8 +70,11 @@ def actor_from(kept: Mapping[str, Any]) -> Actor:
 
 
 def marks_of(cases: Sequence[Case]) -> list[list[Any]]:
-    """Return how everything that the set loaded stood, but for what it made itself."""
+    """Return how everything that the set loaded stood, but for what it made itself, or what was staged for this asking
+    and told from others by the command.
+    """
     made = {str(case.target.id) for case in cases if _makes(case)}
+    made.update(value for case in cases for value in case.command.minted_values())
     seen = {(mark.label, mark.id): mark for case in cases for mark in case.marks if mark.id not in made}
     return [[label, id_, mark.value] for (label, id_), mark in sorted(seen.items())]
 

@@ -18,6 +18,7 @@ from accounts.models import Secret
 from accounts.names import Description
 from accounts.rbac import shown
 from powerloom.kernel.ids import new_id
+from powerloom.kernel.keys import keyed_hash
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
 from powerloom.web.lists import listing
@@ -65,8 +66,8 @@ def list_secrets(request: HttpRequest, ou_id: UUID | None = None, kind: str | No
 
 @router.post("/secrets", response={201: SecretOut}, summary="Keep a secret")
 def create_secret(request: HttpRequest, body: SecretIn) -> HttpResponse:
-    sealed_id = _sealed(request, queries.ou_for(actor_of(request), body.ou_id).organization_id, body.value)
-    command = CreateSecret(id=new_id(), sealed_id=sealed_id, **body.model_dump(exclude={"value"}))
+    value = _sealed(queries.ou_for(actor_of(request), body.ou_id).organization_id, body.value)
+    command = CreateSecret(id=new_id(), **value, **body.model_dump(exclude={"value"}))
     return perform(request, command, render=_rendered, find=queries.secret_for, created=True)
 
 
@@ -78,7 +79,7 @@ def get_secret(request: HttpRequest, secret_id: UUID) -> HttpResponse:
 @router.post("/secrets/{uuid:secret_id}/rotate", response=SecretOut, summary="Replace the value of a secret")
 def rotate_secret(request: HttpRequest, secret_id: UUID, body: RotationIn) -> HttpResponse:
     secret = queries.secret_for(actor_of(request), secret_id)
-    command = RotateSecret(secret_id=secret_id, sealed_id=_sealed(request, secret.organization_id, body.value))
+    command = RotateSecret(secret_id=secret_id, **_sealed(secret.organization_id, body.value))
     return perform(request, command, render=_rendered, find=queries.secret_for)
 
 
@@ -91,8 +92,11 @@ def render_all(found: Sequence[Secret]) -> list[dict[str, Any]]:
     return [_row(secret) for secret in found]
 
 
-def _sealed(request: HttpRequest, organization_id: UUID, value: SecretStr) -> UUID:
-    return sealing.seal(value.get_secret_value(), kind=SEALED, organization_id=organization_id)
+def _sealed(organization_id: UUID, value: SecretStr) -> dict[str, Any]:
+    """Return what a command carries of a value: the id of its sealed row, and what tells it from another."""
+    plain = value.get_secret_value()
+    sealed_id = sealing.seal(plain, kind=SEALED, organization_id=organization_id)
+    return {"sealed_id": sealed_id, "fingerprint": keyed_hash("secret_value", f"{organization_id}{plain}")}
 
 
 def _rendered(secret: Secret, actor: Actor) -> dict[str, Any]:

@@ -23,7 +23,22 @@ SecretKind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 SEALED = "secret"  # the kind of sealed row that a secret takes, whatever its own kind
 
 
-class CreateSecret(Command):
+class NewValue(Command):
+    """Base of what brings a value.
+
+    `fingerprint` is its keyed hash: each sealed row has an id of its own, and this tells the same asked again from
+    another.
+    """
+
+    sealed_id: UUID
+    fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+    def minted_values(self) -> list[str]:
+        minted = super().minted_values()
+        return minted if self.fingerprint else [value for value in minted if value != str(self.sealed_id)]
+
+
+class CreateSecret(NewValue):
     """Keep a value under a name, for what its kind says, in an OU and all below."""
 
     action: ClassVar[str] = Action.SECRET_CREATE
@@ -32,15 +47,13 @@ class CreateSecret(Command):
     name: SecretName
     kind: SecretKind
     description: Description = ""
-    sealed_id: UUID
 
 
-class RotateSecret(Command):
+class RotateSecret(NewValue):
     """Replace a secret's value; the earlier one is destroyed."""
 
     action: ClassVar[str] = Action.SECRET_ROTATE
     secret_id: UUID
-    sealed_id: UUID
 
 
 class DeleteSecret(Command):

@@ -43,6 +43,8 @@ def test_a_sealed_value_waits_with_its_request_and_is_the_one_that_was_asked(wor
     make_policy(world.alice, world.root, "secret:*", ttl_seconds=LONGEST_TTL)
     body = {"name": "forge", "ou_id": str(world.engineering.id), "kind": "forge_token", "value": "hush"}
     request = held(api_of(world.bob).post("/secrets", body))
+    assert held(api_of(world.bob).post("/secrets", body)) == request
+    assert held(api_of(world.bob).post("/secrets", body | {"value": "another"})) != request
     assert sealing.sweep_untaken() == 0
     assert applied(world, request)
     secret = Secret.objects.select_related("sealed").get()
