@@ -7,7 +7,7 @@ request touches, and has not asked for it. Being named by a policy is enough; a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -91,6 +91,14 @@ def people(demand: Demand, *, but: Sequence[str] = ()) -> QuerySet[User]:
         named &= ~Q(pk__in=_holders(demand.ou, _roles_with(demand.approver_action), DecisionType.DENY))
     found = User.objects.filter(named, organization_id=demand.ou.organization_id, is_active=True).exclude(pk__in=but)
     return found.filter(pk__in=giving.givers(found, demand)) if demand.role_given_id else found
+
+
+def anybody(demands: Iterable[Demand], *, but: Sequence[str] = ()) -> QuerySet[User]:
+    """Return the active people who could decide one of the demands now; one query for any number."""
+    named = Q(pk__in=[])
+    for demand in demands:
+        named |= Q(pk__in=people(demand, but=but).values("pk"))
+    return User.objects.filter(named)
 
 
 def _holders(ou: OU, roles: Q, decision: str = DecisionType.ALLOW) -> QuerySet[PrincipalClosure, UUID]:

@@ -44,11 +44,8 @@ def held_row(request: ApprovalRequest, demands: Sequence[Demand], *, is_new: boo
 
 def approvers_of(request: ApprovalRequest, demands: Sequence[Demand]) -> list[str]:
     """Return some people who could decide, by e-mail."""
-    found: list[str] = []
-    for demand in demands:
-        emails = eligibility.people(demand, but=request.askers).order_by("email").values_list("email", flat=True)
-        found.extend(email for email in emails[:MOST_NAMED] if email not in found)
-    return found[:MOST_NAMED]
+    able = eligibility.anybody(demands, but=request.askers)
+    return list(able.order_by("email").values_list("email", flat=True)[:MOST_NAMED])
 
 
 def request_rows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -52,10 +52,8 @@ def _people(notice: Notice) -> QuerySet[User]:
     request = notice.request
     if notice.event != ASKED:
         return User.objects.filter(pk=request.requester_id, is_active=True)
-    able = Q(pk__in=[])
-    for demand in Demand.objects.filter(request=request).select_related("ou"):
-        able |= Q(pk__in=eligibility.people(demand, but=request.askers).values("pk"))
-    return User.objects.filter(able).order_by("email")
+    demands = Demand.objects.filter(request=request).select_related("ou")
+    return eligibility.anybody(demands, but=request.askers).order_by("email")
 
 
 def _hooks(request: ApprovalRequest) -> QuerySet[Webhook]:

@@ -17,12 +17,12 @@ thrown away. Flushing is no way back, because the audit tables refuse DELETE and
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -38,6 +38,7 @@ from pytest_django import DjangoDbBlocker
 T = TypeVar("T")
 
 PATIENCE = 30.0  # longer than any lock is waited for
+SOON = 0.3  # seconds in which what does not wait would be done
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,40 @@ def run_race(*contenders: Callable[[], Any]) -> list[Any]:
 
     rivals = [Rival() for _ in contenders]
     futures = [rival.start(partial(run, contender)) for rival, contender in zip(rivals, contenders, strict=True)]
-    outcomes = [future.exception(PATIENCE) or future.result() for future in futures]
+    outcomes = [_outcome(future) for future in futures]
     for rival in rivals:
         rival.leave()
     return outcomes
+
+
+def in_turn(rival: Rival, first: Callable[[], Any], second: Callable[[], Any], *, before: str) -> tuple[Any, Any]:
+    """Begin the first, stop it before it writes to the table `before`, begin the second, which must wait, and let go.
+
+    Answers what each answered, or the exception it raised.
+    """
+    other, at, go = Rival(), Event(), Event()
+
+    def stop(execute: Any, sql: str, *rest: Any) -> Any:
+        if f'INSERT INTO "{before}"' in sql:
+            at.set()
+            assert go.wait(PATIENCE)
+        return execute(sql, *rest)
+
+    def stopped() -> Any:
+        with connection.execute_wrapper(stop):
+            return first()
+
+    try:
+        one = rival.start(stopped)
+        assert at.wait(PATIENCE), one.exception(0)
+        two = other.start(second)
+        assert not wait([two], timeout=SOON).done, "it did not wait"
+        go.set()
+        return _outcome(one), _outcome(two)
+    finally:
+        go.set()
+        other.leave()
+
+
+def _outcome(future: Future[Any]) -> Any:
+    return future.exception(PATIENCE) or future.result()

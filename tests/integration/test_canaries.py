@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts.tokens import sign_in_token
+from approvals import mails, replay, telling
+from approvals.models import ApprovalRequest
 from powerloom.reconcile import engine
 from powerloom.reconcile.models import SyncState
 from powerloom.web.logs import JsonFormatter
 from tests.converging import runtime
 from tests.declared import make_agent
+from tests.held import make_policy
 from tests.wired import make_credential, make_foreign, make_managed, wire
 from tests.world import World, api_of, make_user
 
@@ -183,4 +187,36 @@ def test_a_value_on_its_way_to_the_vault_is_nowhere_but_there(
         [there] = cma.credentials(vault["id"])
         assert cma.token(there["id"]) == CANARY
     assert where_found(CANARY) == set()
+    assert not [line for line in lines if CANARY in line]
+
+
+def test_a_secret_in_what_is_held_is_in_no_request_record_or_mail(world: World, lines: list[str]) -> None:
+    alice, vera = api_of(world.alice), api_of(world.vera)
+    agent, tracker = make_agent(world.alice, world.engineering), make_foreign(world.engineering)
+    make_credential(world.alice, agent, make_foreign(world.engineering, "other", "https://other.example.com/mcp"))
+    kept = alice.post("/secrets", {"name": "kept", "ou_id": str(world.root.id), "kind": "x", "value": "x"}).json()
+    [credential] = alice.get("/credentials").json()
+    make_policy(world.alice, world.root, "*")
+    token = {"agent_id": str(agent.id), "mcp_server_registration_id": str(tracker.id), "token": CANARY}
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("/secrets", {"name": "new", "ou_id": str(world.root.id), "kind": "x", "value": CANARY}),
+        (f"/secrets/{kept['id']}/rotate", {"value": CANARY}),
+        ("/credentials", token),
+        (f"/credentials/{credential['id']}/rotate", {"token": CANARY}),
+    ]
+    held = [alice.post(path, body) for path, body in asks for _ in range(2)]
+    assert {answer.status_code for answer in held} == {202}
+    answers = [*held]
+    for number, answer in enumerate(held):
+        at = f"/approvals/{answer.json()['id']}"
+        answers += [vera.get(at), vera.post(f"{at}/{'reject' if number % 4 == 3 else 'approve'}", {"comment": "ok"})]
+    replay.run()
+    telling.spread()
+    mails.send()
+    answers += [vera.get("/approvals", {"tab": "recent"}), alice.get("/audit")]
+    assert ApprovalRequest.objects.filter(outcome="applied").count() > 1
+    assert mail.outbox
+    assert where_found(CANARY) == set()
+    assert not [answer for answer in answers if CANARY in answer.content.decode()]
+    assert not [one for one in mail.outbox if CANARY in one.message().as_string()]
     assert not [line for line in lines if CANARY in line]

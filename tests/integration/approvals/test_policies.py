@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from agents.commands import CreateAgent
 from approvals import replay
@@ -15,7 +13,7 @@ from powerloom.commands.bus import submit_all
 from powerloom.commands.registry import Held
 from powerloom.kernel.ids import new_id
 from tests.declared import make_agent
-from tests.held import builtin, decide, held_agent, make_policy
+from tests.held import builtin, decide, make_policy
 from tests.refusals import code
 from tests.world import World, actor_of, api_of, bind, make_group, make_role
 
@@ -146,16 +144,3 @@ def test_trying_a_policy_tells_what_it_would_have_held(world: World) -> None:
 
 def test_trying_needs_a_policy(world: World) -> None:
     assert api_of(world.alice).post("/approval-policies/try", {}).status_code == 422
-
-
-def test_a_list_of_requests_costs_the_same_number_of_queries_whatever_its_length(world: World) -> None:
-
-    make_policy(world.alice, world.engineering)
-    counts = []
-    for number in (1, 4):
-        for index in range(number):
-            held_agent(world.bob, world.engineering, f"agent-{number}-{index}")
-        with CaptureQueriesContext(connection) as queries:
-            assert api_of(world.vera).get("/approvals").status_code == 200
-        counts.append(len(queries))
-    assert counts[0] == counts[1]
