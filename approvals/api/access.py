@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from accounts.api import rows
 from accounts.api.shapes import BindingOut
-from accounts.granters import smallest_role
-from accounts.queries import binding_for, ous_visible_to
+from accounts.granters import actions_of, smallest_role
+from accounts.queries import binding_for, ous_visible_to, role_for
 from accounts.roles import known_actions
 from approvals.commands.access import DEFAULT_SECONDS, CreateAccessRequest, Reason, Seconds
 from approvals.commands.policies import Part
@@ -51,11 +51,21 @@ def ask(request: HttpRequest, body: AccessRequestIn) -> HttpResponse:
     command = CreateAccessRequest(
         id=new_id(),
         ou_id=body.ou_id or _ou_at(actor, body.ou_path or ""),
-        role_id=body.role_id or smallest_role(body.action, actor.organization_id)[0].id,
+        role_id=_role_with(actor, body.action, body.role_id),
         expires_in_seconds=body.expires_in_seconds,
         reason=body.reason,
     )
     return perform(request, command, render=rows.binding, find=binding_for, created=True)
+
+
+def _role_with(actor: Actor, action: str, role_id: UUID | None) -> UUID:
+    """Return the named role, which must have the action, or else what was asked for would not be what is given."""
+    if role_id is None:
+        return smallest_role(action, actor.organization_id)[0].id
+    role = role_for(actor, role_id)
+    if action not in actions_of(role):
+        raise Invalid(f"The role {role.name} does not have {action}. Name one that has, or none.", field="role_id")
+    return role.id
 
 
 def _ou_at(actor: Actor, path: str) -> UUID:

@@ -59,6 +59,14 @@ def test_it_asks_for_the_smallest_role_unless_one_is_named(world: World) -> None
     assert asked(world, role_id=str(builtin("AgentOwner"))).target_name == "AgentOwner"
 
 
+def test_a_role_that_is_named_has_the_action_and_is_ones_own_organizations(world: World) -> None:
+    lesser, foreign = make_role(world.acme, "Looker", "agent:read"), make_role(world.zeta, "Maker", "agent:create")
+    answer = ask(world, role_id=str(lesser.pk))
+    assert (answer.status_code, answer.json()["error"]["detail"]["field"]) == (422, "role_id")
+    assert code(ask(world, role_id=str(foreign.pk))) == "not_found"
+    assert not ApprovalRequest.objects.exists()
+
+
 def test_nobody_lets_himself_in(world: World) -> None:
     bind(world.eve, "OUAdmin", world.platform)
     assert decide(world.eve, asked(world, ou_path="/acme/engineering/platform")).status_code == 403
