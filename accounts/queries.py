@@ -54,6 +54,11 @@ def ou_for(actor: Actor, ou_id: UUID) -> OU:
     return _one(ous_visible_to(actor).filter(pk=ou_id))
 
 
+def ou_at(actor: Actor, path: str) -> OU:
+    """Return the live OU at a path as people write it. Raises `NotFound`."""
+    return _one(ous_visible_to(actor).filter(path=f"{path.rstrip('/')}/"))
+
+
 def root_of(actor: Actor) -> OU:
     """Return the root OU of the actor's organization."""
     return _one(ous_visible_to(actor).filter(parent__isnull=True))
@@ -110,6 +115,23 @@ def principal_for(actor: Actor, principal_id: UUID | None) -> Principal:
     speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
     known = Q(kind=PrincipalKind.USER) | Q(Exists(speaks))
     return _one(Principal.objects.filter(Q(pk=principal_id), Q(organization_id=actor.organization_id), known))
+
+
+def principal_named(actor: Actor, name: str) -> Principal:
+    """As `principal_for`, by id or by reference; a bare e-mail address names a user. Raises `NotFound`."""
+    try:
+        return principal_for(actor, UUID(name))
+    except ValueError:
+        ref = f"user:{name.lower()}" if "@" in name and ":" not in name else name
+    found = Principal.objects.filter(Q(organization_id=actor.organization_id), ref=ref).order_by("-pk")
+    return principal_for(actor, _one(found).id)
+
+
+def named_in_directory(actor: Actor) -> QuerySet[Principal]:
+    """Return the principals that every member may know: enabled users and live groups, by reference."""
+    speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
+    known = Principal.objects.filter(Q(Exists(speaks)), Q(organization_id=actor.organization_id))
+    return known.filter(kind__in=[PrincipalKind.USER, PrincipalKind.GROUP]).order_by("ref")
 
 
 def roles_visible_to(actor: Actor) -> QuerySet[Role]:

@@ -5,15 +5,33 @@ hidden.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Self
 
 from accounts import rbac
-from accounts.law import Grant, decide
+from accounts.law import Grant, decide, shown
 from powerloom.kernel.refs import Actor, Target
+
+
+class Reason(str):
+    """Why not, in words; "" when nothing stands against it. `action` and `ou_path` are what was asked, so that
+    `parts/explain.html` can tell the rest: who may help, and how to ask for it.
+    """
+
+    __slots__ = ("action", "ou_path")
+
+    action: str
+    ou_path: str
+
+    def __new__(cls, text: str, action: str = "", ou_path: str = "") -> Self:
+        """Make a reason; without an action it is of another kind than rights, and its words are all there is."""
+        made = super().__new__(cls, text)
+        made.action, made.ou_path = action, ou_path
+        return made
 
 
 def reasons_against(
     actor: Actor, target: Target, actions: Collection[str], *, own: Collection[str] = ()
-) -> dict[str, str]:
+) -> dict[str, Reason]:
     """Return for each action "" when the actor may do it to the target, else why not; one query for all of them.
 
     `own` are the actions that the law allows because the target is the actor's own.
@@ -22,10 +40,11 @@ def reasons_against(
     return {action: _reason(actor, grants, action, target, own=action in own) for action in actions}
 
 
-def _reason(actor: Actor, grants: list[Grant], action: str, target: Target, *, own: bool) -> str:
+def _reason(actor: Actor, grants: list[Grant], action: str, target: Target, *, own: bool) -> Reason:
     if rbac.narrowed(actor, action, target.ou_path):
-        return rbac.denied(action, target, rbac.NARROWED).message
+        return Reason(rbac.denied(action, target, rbac.NARROWED).message)
     decision = decide(grants, action, target.ou_path, target.id)
     if decision.allowed or (own and decision.because is None):
-        return ""
-    return rbac.denied(action, target, decision).message.removeprefix("insufficient permissions. ")
+        return Reason("")
+    words = rbac.denied(action, target, decision).message.removeprefix("insufficient permissions. ")
+    return Reason(words, action, shown(target.ou_path))

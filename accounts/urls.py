@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts.views import doors
 
 app_name = "accounts"
 urlpatterns = [
-    path("sign-in", views.SignIn.as_view(), name="sign_in"),
-    path("sign-in/by-name", views.sign_in_by_name, name="sign_in_by_name"),
-    path("sign-out", views.SignOut.as_view(), name="sign_out"),
-    path("scopes", views.scopes, name="scopes"),
+    path("sign-in", doors.SignIn.as_view(), name="sign_in"),
+    path("sign-in/by-name", doors.sign_in_by_name, name="sign_in_by_name"),
+    path("sign-out", doors.SignOut.as_view(), name="sign_out"),
+    path("scopes", doors.scopes, name="scopes"),
 ]

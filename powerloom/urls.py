@@ -14,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("powerloom.console.urls")),
     path("", include("accounts.urls")),
+    path("", include("accounts.organization_urls")),
     path("", include("approvals.urls")),
     path("", include("agents.urls")),
     path("", include("sessions.urls")),

@@ -5,6 +5,8 @@ Words for the control that is switched off; the bus decides all the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from accounts.reasons import reasons_against
 from agents.actions import Action as AgentAction
 from powerloom.kernel.refs import Actor
@@ -41,5 +43,5 @@ def by_state(session: AgentSession) -> dict[str, str]:
     return over | still | closed
 
 
-def _first(rights: dict[str, str], actions: tuple[str, ...]) -> str:
+def _first(rights: Mapping[str, str], actions: tuple[str, ...]) -> str:
     return next((rights[action] for action in actions if rights[action]), "")

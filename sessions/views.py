@@ -4,7 +4,6 @@ session.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any  # template context
 from uuid import UUID
 
@@ -13,23 +12,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from agents.queries import agent_for_invoke, agent_for_read
-from powerloom.commands.bus import submit
-from powerloom.commands.registry import Command, Done, Held
 from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
-from powerloom.web.forms import SchemaForm
 from powerloom.web.lists import page_of
-from powerloom.web.pages import fragment, go, held, page, said, signed_in
+from powerloom.web.pages import fragment, go, page, signed_in
+from powerloom.web.submitting import Then, performed, submitted
 from sessions import lists, queries
 from sessions.commands import CloseSession, DeleteSession, InterruptSession
 from sessions.forms import ConfirmForm, InvokeForm, MessageForm, RenameForm
 from sessions.models import AgentSession, Status
 from sessions.obstacles import obstacles
 from sessions.replay import event_of, lane_of, stretch, waiting_inputs
-
-Then = Callable[[HttpRequest, Any, dict[str, Any]], HttpResponse]
 
 ROWS = 50
 FEW = 20
@@ -90,7 +85,7 @@ def invoke(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     if request.method == "GET":
         return fragment(request, "sessions/_invoke_dialog.html", agent=agent, form=InvokeForm(), dialog_id="invoke")
     form = InvokeForm(request.POST, given={"id": new_id(), "agent_id": agent_id})
-    return _submitted(request, form, "sessions/_invoke.html", {"agent": agent}, _to_session)
+    return submitted(request, form, "sessions/_invoke.html", then=_to_session(request), agent=agent)
 
 
 @signed_in
@@ -135,7 +130,12 @@ def message(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Write to the agent."""
     session = queries.session_for_read(actor_of(request), session_id)
     form = MessageForm(request.POST, given={"session_id": session_id})
-    return _submitted(request, form, "sessions/_composer.html", _page(request, session), _new_composer)
+    context = _page(request, session)
+
+    def ready(row: AgentSession) -> HttpResponse:
+        return fragment(request, "sessions/_composer.html", **context, form=MessageForm())
+
+    return submitted(request, form, "sessions/_composer.html", then=ready, **context)
 
 
 @signed_in
@@ -144,32 +144,30 @@ def rename(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Give the session another title."""
     session = queries.session_for_read(actor_of(request), session_id)
     form = RenameForm(request.POST, given={"session_id": session_id})
-    return _submitted(request, form, "sessions/_rename.html", {"session": session}, _to_session)
+    return submitted(request, form, "sessions/_rename.html", then=_to_session(request), session=session)
 
 
 @signed_in
 @require_POST
 def interrupt(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Stop the turn."""
-    return _done(request, InterruptSession(session_id=session_id), "The agent is told to stop.")
+    return performed(request, InterruptSession(session_id=session_id), saying="The agent is told to stop.")
 
 
 @signed_in
 @require_POST
 def close(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """End the session and keep what it said."""
-    return _done(request, CloseSession(session_id=session_id), "Closed.")
+    return performed(request, CloseSession(session_id=session_id), saying="Closed.")
 
 
 @signed_in
 @require_POST
 def delete(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Delete the session and all its events."""
-    match submit(DeleteSession(session_id=session_id), actor=actor_of(request)):
-        case Done():
-            return go(request, reverse("sessions:list"), saying="Deleted. The audit entry stays.")
-        case Held(request=ask):
-            return held(request, ask)
+    gone = reverse("sessions:list")
+    command = DeleteSession(session_id=session_id)
+    return performed(request, command, then=lambda _: go(request, gone, saying="Deleted. The audit entry stays."))
 
 
 @signed_in
@@ -179,41 +177,11 @@ def confirm(request: HttpRequest, session_id: UUID) -> HttpResponse:
     form = ConfirmForm(request.POST, given={"session_id": session_id})
     if not form.is_valid():
         raise Invalid("Say which call, and allow or deny.")
-    return _done(request, form.value, "Said. The agent goes on.")
+    return performed(request, form.value, saying="Said. The agent goes on.")
 
 
-def _submitted(
-    request: HttpRequest, form: SchemaForm[Any], template: str, context: dict[str, Any], then: Then
-) -> HttpResponse:
-    """Submit what the form makes; a refused value comes back with the form, what was typed in it."""
-    if not form.is_valid():
-        return fragment(request, template, status=422, **context | {"form": form})
-    try:
-        outcome = submit(form.value, actor=actor_of(request))
-    except Invalid as error:
-        form.refuse(error)
-        return fragment(request, template, status=error.status, **context | {"form": form})
-    match outcome:
-        case Done():
-            return then(request, outcome.row, context)
-        case Held(request=ask):
-            return held(request, ask)
-
-
-def _done(request: HttpRequest, command: Command, saying: str) -> HttpResponse:
-    match submit(command, actor=actor_of(request)):
-        case Done():
-            return said(request, saying)
-        case Held(request=ask):
-            return held(request, ask)
-
-
-def _to_session(request: HttpRequest, session: AgentSession, context: dict[str, Any]) -> HttpResponse:
-    return go(request, reverse("sessions:detail", args=[session.id]))
-
-
-def _new_composer(request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
-    return fragment(request, "sessions/_composer.html", **context | {"form": MessageForm()})
+def _to_session(request: HttpRequest) -> Then:
+    return lambda session: go(request, reverse("sessions:detail", args=[session.id]))
 
 
 def _page(request: HttpRequest, session: AgentSession) -> dict[str, Any]:

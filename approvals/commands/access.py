@@ -10,9 +10,11 @@ from django.utils import timezone
 from pydantic import Field
 
 from accounts.expiry import make_way
-from accounts.models import Binding, DecisionType
+from accounts.granters import actions_of, smallest_role
+from accounts.models import Binding, DecisionType, Role
 from accounts.queries import contents_of, ou_for, role_for
 from accounts.rbac import shown
+from accounts.roles import known_actions
 from approvals.actions import Action
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import Invalid
@@ -36,6 +38,20 @@ class CreateAccessRequest(Command):
     role_id: UUID
     expires_in_seconds: Seconds = DEFAULT_SECONDS
     reason: Reason
+
+
+def role_with(actor: Actor, action: str, role_id: UUID | None = None) -> Role:
+    """Return the role to ask for: the named one, which must have the action, or else what was asked for would not be
+    what is given; without one, the smallest that has it. Raises `Invalid`, `NotFound`.
+    """
+    if action not in known_actions():
+        raise Invalid("There is no such action.", field="action")
+    if role_id is None:
+        return smallest_role(action, actor.organization_id)[0]
+    role = role_for(actor, role_id)
+    if action not in actions_of(role):
+        raise Invalid(f"The role {role.name} does not have {action}. Name one that has, or none.", field="role_id")
+    return role
 
 
 def load_create(command: CreateAccessRequest, actor: Actor) -> Subject:

@@ -42,7 +42,7 @@ HTMX = json.dumps(
 @dataclass(frozen=True)
 class Room:
     """One line of the rail. `key` follows `g` on the keyboard; `scoped` rooms understand `?ou=`; `counts` is the view
-    of a number that keeps itself fresh.
+    of a number that keeps itself fresh; `covers` begins the names of other views that lie in the room.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Room:
     key: str
     scoped: bool = False
     counts: str = ""
+    covers: tuple[str, ...] = ()
 
 
 ROOMS = (
@@ -58,6 +59,7 @@ ROOMS = (
     Room("Agents", "agents:list", "bot", "a", scoped=True),
     Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True),
     Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count"),
+    Room("Organization", "organization:explain", "building-2", "u", covers=("console:ask_access",)),
     Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
 )
 OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")
@@ -101,7 +103,8 @@ def _current(request: HttpRequest) -> Room | None:
     room_app = view.partition(":")[0]
     exact = [room for room in ROOMS if room.view == view]
     of_app = [room for room in ROOMS if room.view.startswith(f"{room_app}:") and room_app != "console"]
-    return next(iter(exact + of_app), None)
+    covering = [room for room in ROOMS if view.startswith(room.covers)]
+    return next(iter(exact + covering + of_app), None)
 
 
 def _line(request: HttpRequest, room: Room, current: Room | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from powerloom.console import views
+from powerloom.console import access, views
 
 app_name = "console"
 urlpatterns = [
@@ -10,4 +10,5 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("audit", views.audit, name="audit"),
     path("audit/<int:seq>", views.audit_entry, name="audit_entry"),
+    path("access-requests/new", access.ask_access, name="ask_access"),
 ]

@@ -12,9 +12,11 @@ from django import forms
 from django.forms.renderers import TemplatesSetting
 from pydantic import BaseModel, ValidationError
 
-from powerloom.kernel.errors import Invalid
+from powerloom.kernel.errors import JustificationRequired, PowerloomError
 
 S = TypeVar("S", bound=BaseModel)
+
+JUSTIFICATION = "justification"  # the field of any form in which a person says why; see `powerloom.web.pages`
 
 
 class Renderer(TemplatesSetting):
@@ -38,8 +40,14 @@ class SchemaForm(forms.Form, Generic[S]):
         super().__init__(*args, **kwargs)
         self.given = dict(given or {})
 
-    def refuse(self, error: Invalid) -> None:
-        """Show a refusal beside its field; what was typed stays."""
+    def refuse(self, error: PowerloomError) -> None:
+        """Show a refusal beside its field, else above the form; what was typed stays. Where a policy wants to know
+        why, the form asks it from now on.
+        """
+        if isinstance(error, JustificationRequired):
+            self.fields[JUSTIFICATION] = forms.CharField(
+                label="Why", help_text="A policy wants to know; whoever decides reads it.", max_length=2000
+            )
         self.add_error(self._place((str(error.detail.get("field", "")),)), error.message)
 
     def clean(self) -> dict[str, Any]:

@@ -3,11 +3,8 @@
     @signed_in
     @require_POST
     def rename(request, session_id):
-        form = RenameForm(request.POST)
-        if not form.is_valid(): return fragment(request, "sessions/_rename.html", form=form, status=422)
-        match submit(Rename(session_id=session_id, **form.value.model_dump()), actor=actor_of(request)):
-            case Done(): return said(request, "Renamed.")
-            case Held(request=ask): return held(request, ask)
+        form = RenameForm(request.POST, given={"session_id": session_id})
+        return submitted(request, form, "sessions/_rename.html", then=lambda session: said(request, "Renamed."))
 
 Only Django's session cookie opens a console view; a bearer never does.
 """
@@ -15,6 +12,7 @@ Only Django's session cookie opens a console view; a bearer never does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec  # Any: template context
 from urllib.parse import quote
@@ -23,11 +21,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.module_loading import import_string
 from pydantic import ValidationError
 
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
+from powerloom.web.forms import JUSTIFICATION
 from powerloom.web.refusals import record_refusal
 from powerloom.web.requests import address, request_id
 
@@ -69,11 +69,11 @@ def signed_in(
 
 
 def console_actor(request: HttpRequest) -> Actor:
-    """Return the actor of the signed-in user."""
+    """Return the actor of the signed-in user, with what the form says for itself, should a policy ask."""
     actor: Actor = import_string(settings.ACTOR_OF_USER)(
         request.user, request_id=request_id(request), address=address(request)
     )
-    return actor
+    return replace(actor, justification=request.POST.get(JUSTIFICATION, "").strip()[:2000])
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -102,12 +102,14 @@ def go(request: HttpRequest, url: str, *, saying: str = "") -> HttpResponse:
     return response
 
 
-def said(request: HttpRequest, text: str, *, tone: str = "ok", status: int = 200) -> HttpResponse:
-    """Say one thing in a toast and leave the page as it is; without htmx, go back to the page and say it there."""
+def said(request: HttpRequest, text: str, *, tone: str = "ok", status: int = 200, url: str = "") -> HttpResponse:
+    """Say one thing in a toast and leave the page as it is; without htmx, go back to the page and say it there. `url`
+    leads to the request that holds what was asked.
+    """
     if not is_fragment(request):
         messages.success(request, text, extra_tags=tone)
-        return redirect(_page_before(request))
-    response = render(request, "parts/toast.html", {"tone": tone, "text": text}, status=status)
+        return redirect(url or _page_before(request))
+    response = render(request, "parts/toast.html", {"tone": tone, "text": text, "url": url}, status=status)
     response.headers["HX-Retarget"] = "#toasts"
     response.headers["HX-Reswap"] = "beforeend"
     return response
@@ -115,7 +117,8 @@ def said(request: HttpRequest, text: str, *, tone: str = "ok", status: int = 200
 
 def held(request: HttpRequest, ask: Any) -> HttpResponse:
     """Say that an approval policy holds the change, and who can let it pass; nothing was applied."""
-    return said(request, str(ask["message"]), tone="held", status=202)
+    where = reverse("approvals:detail", args=[ask["id"]])
+    return said(request, str(ask["message"]), tone="held", status=202, url=where)
 
 
 def refused(request: HttpRequest, error: PowerloomError) -> HttpResponse:

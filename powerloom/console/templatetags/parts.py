@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any  # template values and JSON
@@ -77,6 +78,12 @@ def shown_path(path: str) -> str:
 def visible(text: object) -> str:
     """Return text from elsewhere with its hidden characters written out."""
     return texts.visible(str(text))
+
+
+@register.filter
+def anchor(text: object, word: str = "") -> str:
+    """Return an id for what floats beside a control, made of its words: the same after every refresh."""
+    return f"why-{zlib.crc32(f'{word}|{text}'.encode()):08x}"
 
 
 @register.inclusion_tag("parts/badge.html")

@@ -23,13 +23,16 @@ from tests.world import World, console_of
 pytestmark = pytest.mark.once
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
-NAMESPACES = {"console", "accounts", "approvals", "agents", "sessions"}
+NAMESPACES = {"console", "accounts", "organization", "approvals", "agents", "sessions"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
 
 READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "console:home": (200, 200, 200, 200, 200, 302),
     "console:audit": (200, 200, 200, 200, 200, 302),
     "console:audit_entry": (200, 404, 404, 404, 404, 302),
+    "console:ask_access": (200, 200, 200, 200, 404, 302),
+    "organization:explain": (200, 200, 200, 200, 404, 302),
+    "organization:why": (200, 200, 200, 200, 404, 302),
     "accounts:scopes": (200, 200, 200, 200, 200, 302),
     "approvals:list": (200, 200, 200, 200, 200, 302),
     "approvals:count": (200, 200, 200, 200, 200, 302),
@@ -73,30 +76,32 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     held_agent(world.bob, world.engineering, "held")
 
 
-def addresses(patterns: list[Any], namespace: str = "") -> Iterator[str]:
+def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of every address with the names of its variable parts."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver) and pattern.namespace in NAMESPACES | {None}:
             yield from addresses(pattern.url_patterns, pattern.namespace or namespace)
         elif isinstance(pattern, URLPattern) and pattern.name and namespace in NAMESPACES:
-            yield f"{namespace}:{pattern.name}"
+            yield f"{namespace}:{pattern.name}", list(pattern.pattern.converters)
 
 
-def held_request() -> list[Any]:
-    """The one request that waits: Bob's, for an agent in engineering."""
-    return list(ApprovalRequest.objects.values_list("pk", flat=True))
+PARTS = dict(addresses(get_resolver().url_patterns))
+QUERIES = {  # what an address is asked with
+    "accounts:scopes": "?room=/agents",
+    "console:ask_access": "?action=agent:update&ou=/acme/engineering",
+    "organization:explain": "?action=agent:update&ou=/acme/engineering",
+    "organization:why": "?action=agent:update&ou=/acme/engineering",
+}
 
 
 def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
-    given: dict[str, list[Any]] = {
-        "console:audit_entry": [1],
-        "sessions:event": [session.id, 1],
-        "sessions:of_agent": [agent.id],
-        "sessions:invoke": [agent.id],
+    things: dict[str, Any] = {
+        "agent_id": agent.id,
+        "session_id": session.id,
+        "request_id": ApprovalRequest.objects.get().pk,  # Bob's, for an agent in engineering
+        "seq": 1,
     }
-    nouns: dict[str, list[Any]] = {"agents": [agent.id], "sessions": [session.id], "approvals": held_request()}
-    noun = nouns.get(name.partition(":")[0], [])
-    args = [] if name.endswith((":list", ":home", ":audit", ":scopes", ":count")) else given.get(name, noun)
-    return reverse(name, args=args) + ("?room=/agents" if name == "accounts:scopes" else "")
+    return reverse(name, kwargs={part: things[part] for part in PARTS[name]}) + QUERIES.get(name, "")
 
 
 def browser_of(member: str, world: World) -> Client:
@@ -104,7 +109,7 @@ def browser_of(member: str, world: World) -> Client:
 
 
 def test_every_address_stands_in_the_table() -> None:
-    assert set(addresses(get_resolver().url_patterns)) == {*READS, *ACTS} | OPEN
+    assert set(PARTS) == {*READS, *ACTS} | OPEN
 
 
 @pytest.mark.parametrize("member", CAST)

@@ -1,4 +1,4 @@
-"""Console views of accounts: in, out, and the OUs that a page can be narrowed to."""
+"""In, out, and the OUs that a page can be narrowed to."""
 
 from __future__ import annotations
 
