@@ -75,7 +75,8 @@ def marks_of(cases: Sequence[Case]) -> list[list[Any]]:
     """
     made = {str(case.target.id) for case in cases if _makes(case)}
     made.update(value for case in cases for value in case.command.minted_values())
-    seen = {(mark.label, mark.id): mark for case in cases for mark in case.marks if mark.id not in made}
+    kept = [mark for case in cases for mark in case.marks if made.isdisjoint(mark.id.split())]
+    seen = {(mark.label, mark.id): mark for mark in kept}
     return [[label, id_, mark.value] for (label, id_), mark in sorted(seen.items())]
 
 

@@ -134,7 +134,10 @@ def registered_actions() -> list[str]:
 
 @dataclass(frozen=True)
 class Mark:
-    """How one row stood when a command loaded it: another value, and it is no longer what was asked about."""
+    """How one row stood when a command loaded it: another value, and it is no longer what was asked about.
+
+    `id` is the row's, or those of what it joins, with spaces between.
+    """
 
     label: str
     id: str

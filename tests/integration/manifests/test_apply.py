@@ -185,12 +185,15 @@ metadata: {name: two, ou_path: /acme/sales}
 
 def test_a_policy_holds_the_whole_set_as_one_request(world: World) -> None:
     make_policy(world.alice, world.engineering)
-    planned = send(api_of(world.bob), "plan", PILOTS.partition("kind: ApprovalPolicy")[0].rstrip("-\n")).json()
+    without_policy = PILOTS.partition("kind: ApprovalPolicy")[0].rstrip("-\n")
+    planned = send(api_of(world.bob), "plan", without_policy).json()
     assert planned["would_hold"]
     held = {row["kind"] for row in planned["resources"] if row["verb"] == "held"}
     assert held == {"Agent"}
-    answer = send(api_of(world.bob), "apply", PILOTS.partition("kind: ApprovalPolicy")[0].rstrip("-\n"))
+    answer = send(api_of(world.bob), "apply", without_policy)
     assert answer.status_code == 202, answer.content
+    again = send(api_of(world.bob), "apply", without_policy)
+    assert again.json()["request"]["id"] == answer.json()["request"]["id"]
     assert not OU.objects.filter(name="pilots").exists()
     request = ApprovalRequest.objects.get(pk=answer.json()["request"]["id"])
     assert decide(world.vera, request).status_code == 200
