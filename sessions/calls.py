@@ -8,7 +8,7 @@ attachment of its server wants four eyes.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any  # arguments are JSON
 from uuid import UUID
@@ -30,6 +30,7 @@ from sessions.models import AgentSession, InputKind, SessionEvent, SessionInput,
 
 ASKING = ("agent.tool_use", "agent.mcp_tool_use")
 ANSWER = "user.tool_confirmation"
+NOT_WAITING = "This session does not wait for an answer now."
 
 
 def asking(session: AgentSession) -> QuerySet[SessionEvent]:
@@ -65,20 +66,27 @@ def server_of(event: SessionEvent) -> str | None:
 
 
 def wants_four_eyes(session: AgentSession, event: SessionEvent) -> bool:
-    """Tell whether who invoked the agent may not answer. A server that cannot be told from the others counts as the
-    strictest of them.
+    """Tell whether who invoked the agent may not answer."""
+    return event.remote_id in _strict(session, [event])
+
+
+def _strict(session: AgentSession, events: Iterable[SessionEvent]) -> set[str]:
+    """Return the ids of those of the calls that want four eyes; at most two queries. A server that cannot be told from
+    the others counts as the strictest of them.
     """
-    name = server_of(event)
-    if name is None:
-        return False
+    names = {event.remote_id: server_of(event) for event in events}
+    if not any(name is not None for name in names.values()):
+        return set()
     version = AgentVersion.objects.get(agent_id=session.agent_id, number=session.agent_version)
     attached = AgentSpec.model_validate(version.spec).mcp_servers
     strict = {one.mcp_server_registration_id for one in attached if one.four_eyes}
     if not strict:
-        return False
-    ids = [one.mcp_server_registration_id for one in attached]
-    named = set(MCPServer.objects.filter(pk__in=ids, server_name=name).values_list("pk", flat=True))
-    return bool(named & strict) or not named
+        return set()
+    known: dict[str, set[UUID]] = {}
+    rows = MCPServer.objects.filter(pk__in=[one.mcp_server_registration_id for one in attached])
+    for name, id_ in rows.values_list("server_name", "pk"):
+        known.setdefault(name, set()).add(id_)
+    return {call for call, name in names.items() if name is not None and (name not in known or known[name] & strict)}
 
 
 def invokers(session: AgentSession) -> set[UUID]:
@@ -89,10 +97,36 @@ def invokers(session: AgentSession) -> set[UUID]:
 
 def refuse_unless_decider(actor: Actor, session: AgentSession, event: SessionEvent) -> None:
     """Raise `Denied` unless the actor is one of those whom the inbox would ask about this call."""
+    _refuse(actor, session, four_eyes=actor.id in invokers(session) and wants_four_eyes(session, event))
+
+
+def against_answering(actor: Actor, session: AgentSession, events: Iterable[SessionEvent]) -> dict[str, str]:
+    """Return why the actor cannot answer these calls, "" where nothing stands against it, by the ids of those that
+    ask; a constant number of queries.
+    """
+    asked = [one for one in events if one.event_type in ASKING and one.payload.get("evaluated_permission") == "ask"]
+    if not asked:
+        return {}
+    if session.status != Status.RUNNING:  # while it runs, a call that was just told may come to wait
+        return dict.fromkeys((event.remote_id for event in asked), NOT_WAITING)
+    strict = _strict(session, asked) if actor.id in invokers(session) else set()
+    words = {four_eyes: _words_against(actor, session, four_eyes=four_eyes) for four_eyes in (False, True)}
+    return {event.remote_id: words[event.remote_id in strict] for event in asked}
+
+
+def _words_against(actor: Actor, session: AgentSession, *, four_eyes: bool) -> str:
+    try:
+        _refuse(actor, session, four_eyes=four_eyes)
+    except Denied as error:
+        return error.message
+    return ""
+
+
+def _refuse(actor: Actor, session: AgentSession, *, four_eyes: bool) -> None:
     action = Action.TOOL_CALL_CONFIRM
     if actor.kind != "user" or actor.delegated_from_session is not None:
         raise Denied("Only people answer a call that asks.", permission=action)
-    if actor.id in invokers(session) and wants_four_eyes(session, event):
+    if four_eyes:
         raise Denied("This call wants four eyes: somebody else than who invoked the agent answers.", permission=action)
     decision = rbac.may(actor, action, session.ou.path, session.id)
     by_invoker = actor.id == session.invoked_by_id and decision.because is None

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from powerloom.kernel.errors import NotFound
+from powerloom.kernel.refs import Actor
 from sessions import transcript
+from sessions.calls import against_answering
 from sessions.lane import Tick, ticks
 from sessions.models import AgentSession, InputKind, SessionEvent, SessionInput
 from sessions.transcript import Turn
@@ -29,12 +31,14 @@ class Stretch:
     has_more: bool
 
 
-def stretch(session: AgentSession, *, after_seq: int = 0, raw: bool = False, most: int = MOST) -> Stretch:
-    """Return the events after `after_seq` as turns, or with `raw` one by one; at most three queries."""
+def stretch(session: AgentSession, *, actor: Actor, after_seq: int = 0, raw: bool = False, most: int = MOST) -> Stretch:
+    """Return the events after `after_seq` as turns, or with `raw` one by one; a constant number of queries. A call that
+    asks says why the actor cannot answer it.
+    """
     found = list(_events(session).filter(seq__gt=after_seq).order_by("seq")[: most + 1])
     events = found[:most]
     last_seq = events[-1].seq if events else after_seq
-    turns = [transcript.raw(events)] if raw and events else _turns(session, events)
+    turns = [transcript.raw(events)] if raw and events else _turns(session, events, actor)
     return Stretch(turns, last_seq, has_more=len(found) > most)
 
 
@@ -64,11 +68,12 @@ def _events(session: AgentSession) -> QuerySet[SessionEvent]:
     return SessionEvent.objects.filter(session=session)
 
 
-def _turns(session: AgentSession, events: list[SessionEvent]) -> list[Turn]:
+def _turns(session: AgentSession, events: list[SessionEvent], actor: Actor) -> list[Turn]:
     if not events:
         return []
     starts = list(_events(session).filter(event_type=transcript.TURN).order_by("seq").values_list("seq", flat=True))
     here = {event.remote_id for event in events}
     answered = transcript.answered(events) - here
     calls = list(_events(session).filter(remote_id__in=answered)) if answered else []
-    return transcript.turns(events, calls=calls, starts=starts)
+    refusals = against_answering(actor, session, events)
+    return transcript.turns(events, calls=calls, starts=starts, refusals=refusals)

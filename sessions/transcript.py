@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, Protocol  # Any: payloads are CMA's JSON
 
 Kind = Literal["person", "agent", "call", "quiet", "error", "raw"]
@@ -75,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the transcript."""
+    """One line of the transcript. `refusal` is why its reader cannot answer a call that asks."""
 
     seq: int
     kind: Kind
@@ -86,6 +87,7 @@ class Item:
     call_id: str = ""
     asks: bool = False
     decided: str = ""
+    refusal: str = ""
     answer: Answer | None = None
 
 
@@ -102,11 +104,17 @@ def answered(events: Iterable[EventRow]) -> set[str]:
     return {call_id for event in events if (call_id := _about(event))}
 
 
-def turns(events: Sequence[EventRow], *, calls: Sequence[EventRow] = (), starts: Sequence[int]) -> list[Turn]:
+def turns(
+    events: Sequence[EventRow],
+    *,
+    calls: Sequence[EventRow] = (),
+    starts: Sequence[int],
+    refusals: Mapping[str, str] = MappingProxyType({}),
+) -> list[Turn]:
     """Return the events as turns.
 
     `calls` are earlier calls that these events answer; `starts` are the sequence numbers of all messages of the
-    session.
+    session; `refusals` is why the reader cannot answer a call, by its id.
     """
     answers = {_about(event): _answer(event) for event in events if event.event_type in ANSWERS}
     decisions = {
@@ -118,7 +126,12 @@ def turns(events: Sequence[EventRow], *, calls: Sequence[EventRow] = (), starts:
     for event in (*calls, *events):
         item = _item(event)
         if item is not None:
-            item = replace(item, answer=answers.get(item.call_id), decided=decisions.get(item.call_id, ""))
+            item = replace(
+                item,
+                answer=answers.get(item.call_id),
+                decided=decisions.get(item.call_id, ""),
+                refusal=refusals.get(item.call_id, ""),
+            )
             found.setdefault(bisect_right(starts, event.seq), []).append(item)
     return [Turn(number, items) for number, items in sorted(found.items())]
 

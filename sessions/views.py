@@ -95,7 +95,7 @@ def session_detail(request: HttpRequest, session_id: UUID) -> HttpResponse:
     session = queries.session_for_read(actor_of(request), session_id)
     event = request.GET.get("event", "")
     context = _page(request, session) | {
-        "transcript": stretch(session, raw=_is_raw(request)),
+        "transcript": stretch(session, actor=actor_of(request), raw=_is_raw(request)),
         "form": MessageForm(),
         "rename_form": RenameForm(initial={"title": session.title or ""}),
         "tabs": _tabs(session, raw=_is_raw(request)),
@@ -112,7 +112,7 @@ def session_news(request: HttpRequest, session_id: UUID) -> HttpResponse:
     after = request.GET.get("after_seq", "0")
     if not after.isascii() or not after.isdigit():
         raise Invalid("after_seq is the number of an event.", field="after_seq")
-    news = stretch(session, after_seq=int(after), raw=_is_raw(request))
+    news = stretch(session, actor=actor_of(request), after_seq=int(after), raw=_is_raw(request))
     return fragment(request, "sessions/_live.html", **_page(request, session), transcript=news)
 
 

@@ -77,7 +77,7 @@ def confirm_tool_use(command: ConfirmToolUse, *, subject: Subject, actor: Actor)
         raise NotFound
     calls.refuse_unless_decider(actor, session, event)
     if session.waiting_for != steps.CONFIRMATION:
-        raise Conflict("This session does not wait for an answer now.")
+        raise Conflict(calls.NOT_WAITING)
     denying = command.deny_message if command.result == "deny" else None
     request_id = _settle(session, event, command, actor)
     if not _enter(session, command.tool_use_id, command.result, denying or "", actor.ref):

@@ -12,9 +12,11 @@ from agents.models import Agent
 from powerloom.audit.models import Entry
 from sessions import replay
 from sessions.models import AgentSession, InputKind, SessionInput, Status
+from tests.connected import attach_server, make_server
 from tests.declared import make_live
 from tests.integration.console.conftest import make_session, queries, tell, text
-from tests.world import World, console_of, make_user
+from tests.waiting_calls import built_in, of_server, waiting
+from tests.world import World, actor_of, console_of, make_user
 
 HTMX = {"HX-Request": "true"}
 
@@ -52,14 +54,12 @@ def test_nothing_new_is_an_empty_transcript_at_the_same_place(alice: Client, ses
     assert (events_of(news), 'data-seq="5"' in news) == ([], True)
 
 
-def test_a_long_session_comes_in_stretches_without_gap_or_double(
-    alice: Client, session: AgentSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_session_comes_in_stretches_without_gap_or_double(world: World, session: AgentSession) -> None:
     tell(session, *[("agent.message", text(f"line {number}")) for number in range(40)])
     seen: list[int] = []
     after, more = 0, True
     while more:
-        piece = replay.stretch(session, after_seq=after, most=7)
+        piece = replay.stretch(session, actor=actor_of(world.bob), after_seq=after, most=7)
         seen += [item.seq for turn in piece.turns for item in turn.items]
         after, more = piece.last_seq, piece.has_more
     assert after == 45
@@ -209,6 +209,26 @@ def test_a_call_that_asks_is_answered(world: World, session: AgentSession) -> No
     form = {"tool_use_id": "sevt_6", "result": "allow"}
     assert bob.post(f"/sessions/{session.id}/confirm", form, headers=HTMX).status_code == 200
     assert SessionInput.objects.get(kind=InputKind.CONFIRMATION).event["result"] == "allow"
+
+
+def test_who_cannot_answer_a_call_sees_why_instead_of_a_form(world: World, agent: Agent) -> None:
+    server = make_server(world.engineering)
+    credential = attach_server(world.alice, agent, server, permission="always_ask", four_eyes=True)
+    make_live(agent.id, credential.id, kinds={SyncKind.ENVIRONMENT})
+    agent.refresh_from_db()
+    by_server, plain = of_server(), built_in()
+    session = waiting(agent, world.bob, by_server, plain)
+    pages = {
+        user.email: console_of(user).get(f"/sessions/{session.id}").content.decode()
+        for user in (world.bob, world.alice)
+    }
+    assert pages[world.bob.email].count('name="tool_use_id"') == 1
+    assert f'value="{plain["id"]}"' in pages[world.bob.email]
+    assert "somebody else than who invoked the agent answers" in pages[world.bob.email]
+    assert pages[world.alice.email].count('name="tool_use_id"') == 2
+    AgentSession.objects.filter(pk=session.pk).update(status=Status.TERMINATED, waiting_for="")
+    over = console_of(world.alice).get(f"/sessions/{session.id}").content.decode()
+    assert ("does not wait for an answer now" in over, 'name="tool_use_id"' in over) == (True, False)
 
 
 @pytest.mark.parametrize("act", ["message", "interrupt", "close", "delete", "rename"])
