@@ -166,3 +166,25 @@ async def test_the_first_vault_with_a_credential_wins(
     wrong = await vault_with(local_client, server, "an-old-token")
     async with talk(local_client, agent_id, environment_id, vault_ids=[other, right, wrong]) as session:
         assert of_type(await a_turn(session), "agent.mcp_tool_result")
+
+
+async def test_an_agent_with_the_tools_of_powerloom_works_through_them_and_remembers(
+    local_client: AsyncAnthropic, environment_id: str
+) -> None:
+    mcp = MCPServer("powerloom")
+
+    @mcp.tool()
+    async def list_ous() -> dict[str, Any]:
+        return {"ous": [{"id": "1", "name": "acme", "display_name": "Acme", "path": "/acme", "children": []}]}
+
+    async with serving(mcp.streamable_http_app(stateless_http=True)) as url:
+        agent_id = await agent_with(local_client, url)
+        async with talk(local_client, agent_id, environment_id) as session:
+            await session.say(message("List all OUs in marketing"))
+            asked = await session.until_idle()
+            await session.say(message("acme"))
+            heard = await session.until_idle()
+    assert [use.name for use in of_type(asked, "agent.mcp_tool_use")] == ["list_ous"]
+    assert "I see /acme." in of_type(asked, "agent.message")[-1].content[0].text
+    assert "- /acme (Acme)" in of_type(heard, "agent.message")[-1].content[0].text
+    assert heard[-1].stop_reason.type == "end_turn"

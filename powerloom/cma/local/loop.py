@@ -145,7 +145,7 @@ class Engine:
             plan, state = turn
             if plan["steps"] is None:
                 await self._write_script(session_id, plan, state)
-            done = await Steps(self._store, self._hub, session_id, plan["steps"], state, pace=self._pace).follow()
+            done = await Steps(self._store, self._hub, session_id, plan, state, pace=self._pace).follow()
             going = done and self._begin(session_id)
 
     async def _write_script(self, session_id: str, plan: JSON, state: JSON) -> None:

@@ -14,18 +14,20 @@ A script is a list of steps, each plain JSON so that it can be stored and gone o
     settle    go idle (`requires_action`) until every call since the last settle that needs the client is answered
     result    the answer of the built-in call `key`: `text`, or that it was denied
     mcp       the answer of the MCP call `key`, by really calling it
+    go_on     decide what comes next from the session so far, and put it behind this step
     wait      nothing, for `seconds`
     reschedule, resume    an interruption of the service, and its end
     stop      the turn is over, for `reason`
     terminate the session is over
 
-Words in brackets at the start of a prompt steer it: see `powerloom.cma.local.wishes`.
+Words in brackets at the start of a prompt steer it: see `powerloom.cma.local.wishes`. An agent that has the tools of
+`powerloom_meta` does not follow a script but what it is asked: see `powerloom.cma.local.rehearsal`.
 """
 
 import hashlib
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from powerloom.cma.local.examples import example
@@ -78,7 +80,12 @@ def script(prompt: str, agent: JSON, *, turn: int, mcp: list[McpTool]) -> list[J
     """The steps of one turn of `agent` on `prompt`; `turn` tells turns apart."""
     wish = wishes(prompt)
     count = wish.number("events", MOST_EVENTS)
-    steps = _burst(wish, int(count)) if count is not None else _story(wish, agent, turn, mcp)
+    if count is not None:
+        steps = _burst(wish, int(count))
+    elif is_meta(mcp) and "nomcp" not in wish.flags:
+        steps = [{"do": "go_on", "tools": [asdict(tool) for tool in mcp]}]
+    else:
+        steps = _story(wish, agent, turn, mcp)
     if "reschedule" in wish.flags:
         steps[:0] = [{"do": "reschedule"}, {"do": "resume"}]
     seconds = wish.number("slow", MOST_SECONDS)
@@ -87,10 +94,33 @@ def script(prompt: str, agent: JSON, *, turn: int, mcp: list[McpTool]) -> list[J
     return [*steps, *_ending(wish.flags)]
 
 
+META_TOOLS = frozenset(
+    {
+        "list_ous",
+        "list_users",
+        "list_skills",
+        "list_mcp_servers",
+        "list_agents",
+        "describe_user",
+        "describe_agent",
+        "create_agent",
+        "attach_skill_to_agent",
+        "attach_mcp_server_to_agent",
+        "create_credential",
+    }
+)
+
+
+def is_meta(tools: list[McpTool]) -> bool:
+    """Tell whether these are the tools of `powerloom_meta`, or what a policy left of them."""
+    names = {tool.name for tool in tools}
+    return "list_ous" in names and names <= META_TOOLS
+
+
 def _burst(wish: Wishes, count: int) -> list[JSON]:
     rate = wish.number("rate", MOST_EVENTS)
     every = 1 / rate if rate else None
-    return [{"do": "request"}, {"do": "burst", "count": count, "every": every}, _respond("x" * count)]
+    return [{"do": "request"}, {"do": "burst", "count": count, "every": every}, respond("x" * count)]
 
 
 def _story(wish: Wishes, agent: JSON, turn: int, mcp: list[McpTool]) -> list[JSON]:
@@ -98,22 +128,22 @@ def _story(wish: Wishes, agent: JSON, turn: int, mcp: list[McpTool]) -> list[JSO
     acts = _acts(chance, allowed_tools(agent))
     if "ask" in wish.flags and acts:
         acts[0] = {**acts[0], "policy": "always_ask"}
-    remote = [] if "nomcp" in wish.flags else [_mcp_call(tool) for tool in _of_each_server(mcp)]
+    remote = [] if "nomcp" in wish.flags else [mcp_call(tool, example(tool.schema)) for tool in _of_each_server(mcp)]
     customs = [_custom_call(tool) for tool in agent["tools"] if tool["type"] == "custom"][:1]
     steps = [
         {"do": "request"},
-        _emit("agent.thinking"),
-        _say(
+        emit("agent.thinking"),
+        say(
             f"{SCRIPTED} I am {agent['name']}, played by a script: no model is running and built-in tools are "
             f"only pretended. You wrote: “{_quote(wish.text)}”. {chance.choice(THOUGHTS)}"
         ),
-        *_calls(acts[:1], "first"),
+        *calls_made(acts[:1], "first"),
     ]
     if more := [*acts[1:], *remote, *customs]:
-        steps += [{"do": "request"}, _emit("agent.thinking"), *_calls(more, "more")]
+        steps += [{"do": "request"}, emit("agent.thinking"), *calls_made(more, "more")]
     used = [call["name"] for call in [*acts, *remote, *customs]]
     closing = _closing(used, agent)
-    return [*steps, {"do": "request"}, _emit("agent.thinking"), _say(closing), _respond(closing)]
+    return [*steps, {"do": "request"}, emit("agent.thinking"), say(closing), respond(closing)]
 
 
 def allowed_tools(agent: JSON) -> list[tuple[str, str]]:
@@ -150,8 +180,9 @@ def _of_each_server(tools: list[McpTool]) -> list[McpTool]:
     return [tool for _, tool in sorted(first, key=lambda one: one[0])][:MOST_MCP_CALLS]
 
 
-def _mcp_call(tool: McpTool) -> JSON:
-    fields = {"mcp_server_name": tool.server, "name": tool.name, "input": example(tool.schema)}
+def mcp_call(tool: McpTool, given: JSON) -> JSON:
+    """A call of an MCP server's tool."""
+    fields = {"mcp_server_name": tool.server, "name": tool.name, "input": given}
     return {"name": f"{tool.server}.{tool.name}", "type": "agent.mcp_tool_use", "fields": fields, "policy": tool.policy}
 
 
@@ -160,11 +191,11 @@ def _custom_call(tool: JSON) -> JSON:
     return {"name": tool["name"], "type": "agent.custom_tool_use", "fields": fields, "policy": None}
 
 
-def _calls(calls: list[JSON], group: str) -> list[JSON]:
+def calls_made(calls: list[JSON], group: str) -> list[JSON]:
     """The steps for calls made in one request: use them, end the request, settle, give results."""
     keys = [f"{group}-{place}" for place in range(len(calls))]
     uses = [_use(key, call) for key, call in zip(keys, calls, strict=True)]
-    steps: list[JSON] = [*uses, _respond(" ".join(call["name"] for call in calls))]
+    steps: list[JSON] = [*uses, respond(" ".join(call["name"] for call in calls))]
     if not calls:
         return steps
     results = [_result(key, call) for key, call in zip(keys, calls, strict=True)]
@@ -216,18 +247,20 @@ def _stop(reason: str) -> JSON:
 
 def _error(kind: str, retry: str) -> JSON:
     error = {"type": kind, "message": f"{SCRIPTED} The prompt asked for this.", "retry_status": {"type": retry}}
-    return _emit("session.error", error=error)
+    return emit("session.error", error=error)
 
 
-def _emit(kind: str, **fields: Any) -> JSON:
+def emit(kind: str, **fields: Any) -> JSON:
+    """A step that writes one event."""
     return {"do": "emit", "type": kind, "fields": fields}
 
 
-def _say(text: str) -> JSON:
-    return _emit("agent.message", content=[{"type": "text", "text": text}])
+def say(text: str) -> JSON:
+    """A step that says something."""
+    return emit("agent.message", content=[{"type": "text", "text": text}])
 
 
-def _respond(said: str) -> JSON:
+def respond(said: str) -> JSON:
     """The end of a model request. Tokens are made up, but in proportion to what was said."""
     return {
         "do": "respond",

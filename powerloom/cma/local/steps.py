@@ -5,6 +5,7 @@ MCP server may be made twice, when the server is killed between the call and its
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import datetime
 
@@ -12,6 +13,8 @@ from powerloom.cma.local.answers import denied, waiting_for
 from powerloom.cma.local.ids import new_id, now
 from powerloom.cma.local.journal import Journal, writing
 from powerloom.cma.local.model import SCRIPTED
+from powerloom.cma.local.rehearsal.conversation import EVENTS
+from powerloom.cma.local.rehearsal.script import steps_after
 from powerloom.cma.local.sse import Hub
 from powerloom.cma.local.store import Store
 from powerloom.cma.local.tools import call
@@ -21,16 +24,18 @@ TEMPO = {"request": 0.3, "respond": 0.2, "settle": 0.0, "reschedule": 0.5, "resu
 """How long a step takes, in units of the pace; those not named take one."""
 
 PREVIEW_PARTS = 6
+MOST_READ = 100_000  # messages and calls of one session
 
 
 class Steps:
     """One task's way through one turn."""
 
-    def __init__(self, store: Store, hub: Hub, session_id: str, steps: list[JSON], state: JSON, *, pace: float) -> None:
+    def __init__(self, store: Store, hub: Hub, session_id: str, plan: JSON, state: JSON, *, pace: float) -> None:
         self._store = store
         self._hub = hub
         self._id = session_id
-        self._steps = steps
+        self._plan = plan
+        self._steps: list[JSON] = plan["steps"]
         self._state = state
         self._pace = pace
         self._due = asyncio.get_running_loop().time()
@@ -63,6 +68,8 @@ class Steps:
                 await self._burst(step)
             case "mcp":
                 await self._mcp(step)
+            case "go_on":
+                self._go_on(step)
             case "wait":
                 await asyncio.sleep(step["seconds"])
                 self._write(step)
@@ -174,6 +181,15 @@ class Steps:
         with writing(self._store, self._hub, self._id) as journal:
             journal.emit("agent.mcp_tool_result", mcp_tool_use_id=tool_use, content=content, is_error=failed)
             self._advance(step)
+
+    def _go_on(self, step: JSON) -> None:
+        at = self._state["at"]
+        known = [(f"type IN ({', '.join('?' * len(EVENTS))}) AND at IS NOT NULL", EVENTS)]
+        rows = self._store.events(self._id, limit=MOST_READ, after=None, ascending=True, where=known)
+        self._steps[at + 1 : at + 1] = steps_after([json.loads(doc) for _, doc in rows], step, group=f"after-{at}")
+        self._state["at"] = at + 1
+        with self._store.transaction():
+            self._store.start_turn(self._id, self._plan, self._state)
 
     def _stop(self, journal: Journal, step: JSON) -> None:
         details = None
