@@ -126,6 +126,9 @@ class ServerTool(Part):
     permission: Permission | None = None
 
 
+ServerTools = Annotated[dict[McpToolName, ServerTool], Field(max_length=MAX_MCP_TOOLS)]
+
+
 class AttachedServer(Part):
     """An MCP server that the agent may call. `tools` names those that differ from the rest.
 
@@ -135,7 +138,7 @@ class AttachedServer(Part):
 
     mcp_server_registration_id: UUID
     permission: Permission = "always_allow"
-    tools: Annotated[dict[McpToolName, ServerTool], Field(max_length=MAX_MCP_TOOLS)] = {}
+    tools: ServerTools = {}
     four_eyes: bool = False
 
     def applied_to(self, names: Iterable[str]) -> dict[str, Tool]:

@@ -76,8 +76,11 @@ def _want_justification(actor: Actor, asked: Sequence[Asked]) -> None:
 
 
 def _foretold(cases: Sequence[Case], matches: Sequence[Match], asked: Sequence[Asked]) -> dict[str, Any]:
-    """Return who would hold the set, and which of its commands by their position."""
-    held = {id(match.effect.case) for match in matches}
+    """Return who would hold the set, and which of its commands by their position; `by` says by which policies each."""
+    held: dict[int, set[str]] = {}
+    for match in matches:
+        held.setdefault(id(match.effect.case), set()).add(match.policy.name)
     by_kind = {place for place, case in enumerate(cases) if case.command.action == ACCESS_REQUEST}
-    positions = {place for place, case in enumerate(cases) if id(case) in held} | by_kind
-    return {"policies": sorted({one.policy_name for one in asked}), "commands": sorted(positions)}
+    by = {str(place): sorted(held[id(case)]) for place, case in enumerate(cases) if id(case) in held}
+    positions = {int(place) for place in by} | by_kind
+    return {"policies": sorted({one.policy_name for one in asked}), "commands": sorted(positions), "by": by}

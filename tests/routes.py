@@ -145,6 +145,8 @@ TABLE = {
     "DELETE /webhooks/{webhook_id}": "webhook:archive",
     "POST /manifests/plan": MEMBER,
     "POST /manifests/apply": MEMBER,
+    "POST /manifests/destroy": MEMBER,
+    "GET /manifests/export": MEMBER,
     "GET /manifests/schema/{kind}": MEMBER,
     "GET /audit": "audit:read",
     "GET /audit/head": "audit:read",
@@ -156,6 +158,7 @@ QUERIES = {
     "GET /access/check": "?action=agent:read&ou_id={ou}",
     "GET /access/explain": "?action=agent:read&ou_id={ou}",
     "POST /mcp-servers": "?skip_validation=true",
+    "GET /manifests/export": "?ou=/acme/engineering",
 }
 
 # The spare skill is attached nowhere, so it can be archived; a member revokes a token of its own.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any  # JSON
+from uuid import UUID
 
 from agents import probing
 from agents.commands import CreateServer
@@ -14,7 +16,9 @@ from powerloom.commands.registry import Held
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
 from powerloom.manifests.plan import Plan
-from powerloom.manifests.steps import Step, Verb
+from powerloom.manifests.steps import Step, Verb, ids_in, made_by
+
+STATUSES = {Verb.NOOP: "noop", Verb.DENIED: "denied"}
 
 
 @dataclass
@@ -40,27 +44,37 @@ def apply(plan: Plan, actor: Actor, *, strict: bool, best_effort: bool, key: Key
 def _whole(plan: Plan, actor: Actor, key: Key | None) -> Applied:
     commands = plan.commands
     held = submit_all(commands, actor=actor, key=key) if commands else None
-    if isinstance(held, Held):
-        return Applied(plan, [_outcome(step, "held") for step in plan.steps], held.request)
-    return Applied(plan, [_outcome(step, "applied" if step.commands else "noop") for step in plan.steps])
+    done = "held" if isinstance(held, Held) else "applied"
+    request = held.request if isinstance(held, Held) else None
+    return Applied(plan, [_outcome(step, done if step.commands else "noop") for step in plan.steps], request)
 
 
 def _each(plan: Plan, actor: Actor) -> Applied:
     """Each document by itself; what one that failed would have made is not there for those that name it."""
     applied = Applied(plan)
+    unmade: dict[UUID, str] = {}
     for step in plan.steps:
-        if not step.commands:
-            applied.outcomes.append(_outcome(step, "noop" if step.verb == Verb.NOOP else "failed"))
-            continue
-        try:
-            outcome = submit_all(step.commands, actor=actor)
-        except PowerloomError as error:
-            applied.outcomes.append(_outcome(step, "failed", error.message))
-            continue
-        is_held = isinstance(outcome, Held)
-        words = outcome.request["message"] if isinstance(outcome, Held) else ""
-        applied.outcomes.append(_outcome(step, "held" if is_held else "applied", words))
+        outcome = _alone(step, actor, unmade)
+        if outcome["status"] not in {"applied", "noop"}:
+            unmade |= dict.fromkeys(made_by(step.commands), step.document.address)
+        applied.outcomes.append(outcome)
     return applied
+
+
+def _alone(step: Step, actor: Actor, unmade: Mapping[UUID, str]) -> dict[str, Any]:
+    if not step.commands:
+        return _outcome(step, STATUSES.get(step.verb, "failed"))
+    if lacking := [unmade[id_] for id_ in ids_in(step.commands) if id_ in unmade]:
+        step.why = f"It rests on {lacking[0]}, which was not made."
+        return _outcome(step, "failed")
+    try:
+        outcome = submit_all(step.commands, actor=actor)
+    except PowerloomError as error:
+        step.note(error)
+        return _outcome(step, STATUSES.get(step.verb, "failed"))
+    if isinstance(outcome, Held):
+        return _outcome(step, "held", outcome.request)
+    return _outcome(step, "applied")
 
 
 def _shake_hands(plan: Plan, actor: Actor, *, strict: bool) -> None:
@@ -96,5 +110,6 @@ def _unfit(plan: Plan) -> Invalid:
     return Invalid(words, field="manifest", problems=problems)
 
 
-def _outcome(step: Step, status: str, words: str = "") -> dict[str, Any]:
-    return step.as_json() | {"status": status, "why": words or step.why}
+def _outcome(step: Step, status: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    said = {"why": request["message"], "explain": request["explain"]} if request else {}
+    return step.as_json() | said | {"status": status, "request": request}

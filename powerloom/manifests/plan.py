@@ -7,22 +7,25 @@ plan makes no outbound call and changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any  # JSON
+from uuid import UUID
 
-from django.conf import settings
 from pydantic import ValidationError
 
 from powerloom.commands.bus import preview
 from powerloom.commands.registry import Command
-from powerloom.kernel.errors import Denied, NotFound, PowerloomError
+from powerloom.kernel.errors import PowerloomError
+from powerloom.kernel.explanation import Explanation, Fact, Remedy
 from powerloom.kernel.refs import Actor
 from powerloom.manifests import parse
 from powerloom.manifests.documents import Document, validated
 from powerloom.manifests.planners import PLANNERS
+from powerloom.manifests.planners.removals import removal
 from powerloom.manifests.scene import Missing, Scene
-from powerloom.manifests.steps import Step, Unfit, Verb
+from powerloom.manifests.steps import Planner, Step, Unfit, Verb, ids_in
+from powerloom.reconcile import forecast
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Plan:
 
     steps: list[Step]
     held_by: list[str] = field(default_factory=list)
-    calls: list[dict[str, Any]] = field(default_factory=list)
+    calls: dict[forecast.Thing, str] = field(default_factory=dict)
 
     @property
     def commands(self) -> list[Command]:
@@ -51,7 +54,7 @@ class Plan:
             "would_hold": bool(self.held_by),
             "held_by": self.held_by,
             "cma_calls": len(self.calls),
-            "cma_minutes": _minutes(self.calls),
+            "cma_minutes": forecast.minutes(self.calls.values()),
         }
 
 
@@ -59,9 +62,14 @@ def plan(text: bytes, actor: Actor) -> Plan:
     """Return what a manifest would do for this actor. Raises `Invalid` when it cannot be read."""
     documents = validated(parse.read(text))
     scene = Scene(actor, documents)
-    planned = Plan([_step(document, scene) for document in sorted(documents, key=_order)])
-    _try(planned, actor)
-    return planned
+    return _tried([_step(document, scene, _making) for document in sorted(documents, key=_order)], actor)
+
+
+def plan_removal(text: bytes, actor: Actor) -> Plan:
+    """Return what taking away everything that a manifest names would do: what rests on others goes first."""
+    documents = validated(parse.read(text))
+    scene = Scene(actor, documents)
+    return _tried([_step(document, scene, removal) for document in sorted(documents, key=_order, reverse=True)], actor)
 
 
 def _order(document: Document) -> tuple[int, int, int]:
@@ -69,9 +77,13 @@ def _order(document: Document) -> tuple[int, int, int]:
     return document.kind.rank, depth, document.raw.line
 
 
-def _step(document: Document, scene: Scene) -> Step:
+def _making(document: Document, scene: Scene) -> Step:
+    return PLANNERS[document.kind.name](document, scene)
+
+
+def _step(document: Document, scene: Scene, planner: Planner) -> Step:
     try:
-        return PLANNERS[document.kind.name](document, scene)
+        return planner(document, scene)
     except Missing as missing:
         return Step(document, Verb.INVALID, why=f"{missing}.".capitalize())
     except Unfit as unfit:
@@ -83,25 +95,24 @@ def _step(document: Document, scene: Scene) -> Step:
         return Step(document, Verb.INVALID, why=f"{'.'.join(map(str, first['loc']))}: {words}")
 
 
-def _try(planned: Plan, actor: Actor) -> None:
+def _tried(steps: list[Step], actor: Actor) -> Plan:
     """Run the set and roll it back; whatever is refused is marked and left out, and the rest is tried again."""
+    planned = Plan(steps)
     while commands := planned.commands:
         try:
             found = preview(commands, actor=actor)
         except PowerloomError as error:
-            _mark(planned, error)
+            refused = _step_at(steps, error.position or 0)
+            refused.note(error)
+            refused.commands = []
             continue
-        planned.calls = found.calls
+        planned.calls = forecast.classes_of(found.calls)
+        _share(steps, planned.calls)
         if found.held:
             planned.held_by = found.held["policies"]
-            _mark_held(planned.steps, set(found.held["commands"]))
-        return
-
-
-def _mark(planned: Plan, error: PowerloomError) -> None:
-    step = _step_at(planned.steps, error.position or 0)
-    is_denied = isinstance(error, Denied | NotFound)
-    step.verb, step.why, step.commands = (Verb.DENIED if is_denied else Verb.INVALID), error.message, []
+            _mark_held(steps, found.held)
+        break
+    return planned
 
 
 def _step_at(steps: Sequence[Step], position: int) -> Step:
@@ -112,15 +123,30 @@ def _step_at(steps: Sequence[Step], position: int) -> Step:
     raise IndexError(position)
 
 
-def _mark_held(steps: Sequence[Step], positions: set[int]) -> None:
-    for position in positions:
+def _mark_held(steps: Sequence[Step], held: Mapping[str, Any]) -> None:
+    names: dict[int, set[str]] = {}
+    for position in held["commands"]:
         step = _step_at(steps, position)
-        step.why = step.why or f"An approval policy holds this {step.verb.value}."
+        names.setdefault(id(step), set()).update(held["by"].get(str(position), ()))
         step.verb = Verb.HELD
+    for step in steps:
+        if step.verb == Verb.HELD:
+            _explain_hold(step, sorted(names[id(step)]))
 
 
-def _minutes(calls: Sequence[dict[str, Any]]) -> float | None:
-    """Return how long the runtime's rate budget makes these calls take; None where nothing is limited."""
-    if not settings.CMA_RATES:
-        return None
-    return round(len(calls) / settings.CMA_RATES["create"], 2)
+def _explain_hold(step: Step, policies: Sequence[str]) -> None:
+    """Say which policies hold a step. What they look at is told by the request, to who may read it."""
+    step.why = f"Held by {', '.join(policies)}: this {step.act.value} waits for approval."
+    facts = tuple(Fact("policy", f"the policy {name} holds it", decides=True) for name in policies)
+    remedy = Remedy("approve", "Apply it: one request opens for the whole set, and its approvers decide.")
+    step.explain = Explanation(facts, (remedy,)).as_json()
+
+
+def _share(steps: Iterable[Step], calls: Mapping[forecast.Thing, str]) -> None:
+    """Give every call to the first step that names what it is about; what is reached beyond them counts in the sum."""
+    by_id: dict[UUID, list[str]] = {}
+    for (_, id_), call_class in calls.items():
+        by_id.setdefault(id_, []).append(call_class)
+    for step in steps:
+        mine = [call_class for id_ in ids_in(step.commands) for call_class in by_id.pop(id_, ())]
+        step.calls, step.minutes = len(mine), forecast.minutes(mine)

@@ -12,9 +12,10 @@ from typing import Any  # rows differ by kind
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts import queries as accounts
-from accounts.models import OU, Binding, Membership, Role
+from accounts.models import OU, Binding, DecisionType, Membership, Role
 from agents import queries as agents
 from agents.models import Agent, AgentMCPServer, AgentSkill, AgentVersion, Credential
 from agents.queries import latest_versions
@@ -26,6 +27,8 @@ from powerloom.manifests.documents import Document
 
 PATHS = ("ou_path", "parent_ou_path", "scope_ou_path")
 THINGS = ("group_path", "skill_path", "agent_path", "mcp_registration_path", "approver_group_path")
+
+BindingKey = tuple[UUID, UUID, UUID, str]
 
 
 class Missing(Exception):
@@ -138,9 +141,9 @@ class Scene:
         return {(row.agent_id, row.server_id): row for row in rows}
 
     @cached_property
-    def credentials(self) -> set[tuple[UUID, UUID]]:
+    def credentials(self) -> dict[tuple[UUID, UUID], UUID]:
         rows = Credential.objects.filter(agent__in=self._agent_ids, archived_at__isnull=True)
-        return set(rows.values_list("agent_id", "server_id"))
+        return {(row[0], row[1]): row[2] for row in rows.values_list("agent_id", "server_id", "pk")}
 
     @cached_property
     def members(self) -> set[tuple[UUID, UUID]]:
@@ -148,16 +151,24 @@ class Scene:
         return set(rows.values_list("group_id", "member_id"))
 
     @cached_property
-    def bindings(self) -> set[tuple[Any, ...]]:
+    def bindings(self) -> dict[BindingKey, UUID]:
+        unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
         rows = accounts.bindings_visible_to(self.actor).filter(
-            resource_id__isnull=True, scope_ou__in=[row.pk for row in self.ous.values()]
+            unexpired, resource_id__isnull=True, scope_ou__in=[row.pk for row in self.ous.values()]
         )
-        return set(rows.values_list("principal_id", "role_id", "scope_ou_id", "decision_type"))
+        fields = ("principal_id", "role_id", "scope_ou_id", "decision_type", "pk")
+        return {(row[0], row[1], row[2], row[3]): row[4] for row in rows.values_list(*fields)}
+
+    def binding_key(self, said: Any) -> BindingKey:
+        """Return what tells one binding from another, for a document's metadata. Raises `Missing`."""
+        scope_id = self.ou_id(said.scope_ou_path)
+        return self.principal_id(said.principal_ref), self.role(said.role).id, scope_id, said.decision_type
 
     @cached_property
-    def grants(self) -> set[tuple[Any, ...]]:
+    def grants(self) -> dict[tuple[UUID, UUID], UUID]:
         rows = Binding.objects.filter(resource_id__in=[row.pk for row in self.skills.values()], ended_at__isnull=True)
-        return set(rows.values_list("resource_id", "principal_id"))
+        live = rows.filter(decision_type=DecisionType.ALLOW)
+        return {(row.resource_id, row.principal_id): row.pk for row in live if row.resource_id}
 
     @cached_property
     def policies(self) -> dict[str, ApprovalPolicy]:

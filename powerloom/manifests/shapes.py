@@ -18,7 +18,7 @@ from agents.mcp.catalog import Kind as TemplateKind
 from agents.models import AgentKind, SkillType
 from agents.spec import Description as LongDescription
 from agents.spec import Metadata as AgentMetadata
-from agents.spec import ModelChoice, Permission, SystemPrompt, Tools, TurnSeconds
+from agents.spec import ModelChoice, Permission, ServerTools, SystemPrompt, Tools, TurnSeconds
 from approvals.commands.policies import Condition, Pattern, Quorum, Text, Ttl
 
 VERSIONS = ("powerloom/v1", "powerloom.app/v1")
@@ -162,6 +162,7 @@ class AgentServerMetadata(Shape):
 
 class AgentServerSpec(Shape):
     permission: Permission = "always_allow"
+    tools: ServerTools = {}
     four_eyes: bool = False
 
 

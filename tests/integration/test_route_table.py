@@ -31,7 +31,9 @@ from tests.routes import INSTEAD, MEMBER, OF_NOBODY, PUBLIC, QUERIES, REFUSED_AN
 from tests.wired import make_credential, make_foreign, make_managed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
-THERE = {"kind": "OU", "metadata": {"name": "engineering", "parent_ou_path": "/acme"}}  # a manifest of what is there
+# Manifests that ask for nothing: of what is there, and of what is not.
+THERE = {"kind": "OU", "metadata": {"name": "engineering", "parent_ou_path": "/acme"}}
+ABSENT = {"kind": "OU", "metadata": {"name": "absent", "parent_ou_path": "/acme"}}
 
 GUARDED = sorted(route for route, right in TABLE.items() if right not in {PUBLIC, MEMBER})
 SIGNED_IN = sorted(route for route, right in TABLE.items() if right != PUBLIC)
@@ -206,6 +208,7 @@ def stage(world: World) -> Stage:
         "POST /mcp-deployments": {**new, **here, "template_kind": "echo"},
         "PATCH /mcp-deployments/{deployment_id}": {"policy_json": {"denied_tools": ["fail"]}},
         **dict.fromkeys(("POST /manifests/plan", "POST /manifests/apply"), THERE),
+        "POST /manifests/destroy": ABSENT,
         "POST /access-requests": {**here, "action": "agent:read", "reason": "To look."},
         "POST /approvals/bulk-decide": {"ids": [str(new_id())], "verdict": "reject"},
         "POST /approval-policies/try": {"policy": {"scope_ou_id": str(empty.id), "action_pattern": "agent:*"}},

@@ -10,7 +10,7 @@ from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.planners.attachments import minted
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Verb, differences, named, need, shown_name
+from powerloom.manifests.steps import Step, Verb, created, differences, named, need, shown_name
 
 CHANGEABLE = ("display_name", "description", "model", "system_prompt", "tools", "metadata", "max_duration")
 
@@ -18,11 +18,12 @@ CHANGEABLE = ("display_name", "description", "model", "system_prompt", "tools", 
 def agent(document: Document, scene: Scene) -> Step:
     row = scene.agents.get(document.address)
     step = _new(document, scene) if row is None else _there(document, scene, row)
-    inline = _inline(document, scene)
-    if inline:
-        step.commands += inline
-        step.verb = Verb.UPDATE if step.verb == Verb.NOOP else step.verb
-    return step
+    commands, attached = _inline(document, scene)
+    if not commands:
+        return step
+    if step.act == Verb.CREATE:
+        return Step(document, Verb.CREATE, [*step.commands, *commands], step.changes)
+    return Step(document, Verb.UPDATE, [*step.commands, *commands], step.changes | attached)
 
 
 def _new(document: Document, scene: Scene) -> Step:
@@ -40,7 +41,7 @@ def _new(document: Document, scene: Scene) -> Step:
         }
     )
     scene.made["Agent", document.address] = command.id
-    return Step(document, Verb.CREATE, [command])
+    return created(document, command)
 
 
 def _there(document: Document, scene: Scene, row: Agent) -> Step:
@@ -60,19 +61,24 @@ def _there(document: Document, scene: Scene, row: Agent) -> Step:
     return Step(document, Verb.UPDATE if changes else Verb.NOOP, list(commands), changes)
 
 
-def _inline(document: Document, scene: Scene) -> list[Command]:
-    """Return what attaches the listed skills and servers that are not attached yet; names mean this OU's."""
+def _inline(document: Document, scene: Scene) -> tuple[list[Command], dict[str, tuple[None, str]]]:
+    """Return what attaches the listed skills and servers that are not attached yet, and which these are; names mean
+    this OU's.
+    """
     agent_id = scene.thing_id("Agent", document.address)
     commands: list[Command] = []
+    attached: dict[str, tuple[None, str]] = {}
     for name in document.spec.skills:
         skill_id = scene.thing_id("Skill", f"{document.metadata.ou_path}/{name}")
         if (agent_id, skill_id) not in scene.skill_attachments:
+            attached[f"skills.{name}"] = (None, "attached")
             commands.append(AttachSkill(agent_id=agent_id, skill=AttachedSkill(skill_id=skill_id)))
     for name in document.spec.mcp_servers:
         server_id = scene.thing_id("MCPServerRegistration", f"{document.metadata.ou_path}/{name}")
         if (agent_id, server_id) not in scene.server_attachments:
+            attached[f"mcp_servers.{name}"] = (None, "attached")
             commands.append(
                 AttachServer(agent_id=agent_id, server=AttachedServer(mcp_server_registration_id=server_id))
             )
             commands += minted(scene, agent_id, server_id)
-    return commands
+    return commands, attached

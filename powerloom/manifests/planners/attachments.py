@@ -11,7 +11,7 @@ from powerloom.commands.registry import Command
 from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Verb, named
+from powerloom.manifests.steps import Step, Verb
 
 
 def agent_skill(document: Document, scene: Scene) -> Step:
@@ -30,8 +30,8 @@ def agent_server(document: Document, scene: Scene) -> Step:
     agent_id = scene.thing_id("Agent", document.metadata.agent_path)
     server_id = scene.thing_id("MCPServerRegistration", document.metadata.mcp_registration_path)
     row = scene.server_attachments.get((agent_id, server_id))
-    said = named(document)
-    now = {"permission": row.permission, "four_eyes": row.four_eyes} if row else {}
+    said = document.spec.model_dump(mode="json", include=document.named)
+    now = {"permission": row.permission, "tools": row.tools, "four_eyes": row.four_eyes} if row else {}
     changes = {name: (now[name], said[name]) for name in said if name in now and now[name] != said[name]}
     if row is not None and not changes:
         return Step(document, Verb.NOOP)
@@ -54,11 +54,11 @@ def minted(scene: Scene, agent_id: UUID, server_id: UUID) -> list[Command]:
     if (agent_id, server_id) in scene.credentials:
         return []
     assert scene.actor.organization_id is not None, "whoever applies belongs to an organization"
-    scene.credentials.add((agent_id, server_id))
+    credential_id = scene.credentials[agent_id, server_id] = new_id()
     sealed_id, bearer_hash = sealed_bearer(scene.actor.organization_id)
     return [
         CreateCredential(
-            id=new_id(), agent_id=agent_id, server_id=server_id, sealed_id=sealed_id, bearer_hash=bearer_hash
+            id=credential_id, agent_id=agent_id, server_id=server_id, sealed_id=sealed_id, bearer_hash=bearer_hash
         )
     ]
 

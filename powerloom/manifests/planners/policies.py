@@ -8,7 +8,7 @@ from approvals.commands import CreatePolicy, PolicyChanges, UpdatePolicy
 from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Unfit, Verb, differences, named, need
+from powerloom.manifests.steps import Step, Unfit, Verb, created, differences, named, need
 
 
 def policy(document: Document, scene: Scene) -> Step:
@@ -29,7 +29,7 @@ def policy(document: Document, scene: Scene) -> Step:
                 **_approver(document, scene),
             }
         )
-        return Step(document, Verb.CREATE, [command])
+        return created(document, command)
     if row.scope_path.rstrip("/") != document.metadata.scope_ou_path:
         raise Unfit(f"The policy {row.name} guards {row.scope_path.rstrip('/')} for good.", "metadata", "scope_ou_path")
     now = {name: getattr(row, name) for name in fields} | {

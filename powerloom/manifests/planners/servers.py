@@ -9,7 +9,7 @@ from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Unfit, Verb, differences, named, need, shown_name
+from powerloom.manifests.steps import Step, Unfit, Verb, created, differences, named, need, shown_name
 
 WIRE = {"config": "config_json", "policy": "policy_json"}
 
@@ -27,7 +27,7 @@ def registration(document: Document, scene: Scene) -> Step:
             url=document.spec.url,
         )
         scene.made["MCPServerRegistration", document.address] = command.id
-        return Step(document, Verb.CREATE, [command])
+        return created(document, command)
     if row.is_managed:
         raise Unfit("This is the registration of a managed deployment; change the deployment.", "metadata", "name")
     now = {"display_name": row.display_name, "url": row.url, "description": row.description}
@@ -75,7 +75,7 @@ def _new(document: Document, scene: Scene) -> Step:
     face = CreateServer(id=new_id(), deployment_id=declared.id, **common)
     scene.made["MCPDeployment", document.address] = declared.id
     scene.made["MCPDeployment.registration", document.address] = face.id
-    return Step(document, Verb.CREATE, [declared, face])
+    return created(document, declared, face)
 
 
 def _check(kind: str, config: dict[str, object], policy: dict[str, object]) -> None:

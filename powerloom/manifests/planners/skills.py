@@ -7,7 +7,7 @@ from powerloom.commands.registry import Command
 from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Unfit, Verb, differences, named, shown_name
+from powerloom.manifests.steps import Step, Unfit, Verb, created, differences, named, shown_name
 
 
 def skill(document: Document, scene: Scene) -> Step:
@@ -36,7 +36,7 @@ def grant(document: Document, scene: Scene) -> Step:
     principal_id = scene.principal_id(document.metadata.principal_ref)
     if (skill_id, principal_id) in scene.grants:
         return Step(document, Verb.NOOP)
-    return Step(document, Verb.CREATE, [GrantSkill(id=new_id(), skill_id=skill_id, principal_id=principal_id)])
+    return created(document, GrantSkill(id=new_id(), skill_id=skill_id, principal_id=principal_id))
 
 
 def _new(document: Document, scene: Scene) -> Step:
@@ -53,4 +53,4 @@ def _new(document: Document, scene: Scene) -> Step:
         tool_schema=said.get("tool_schema"),
     )
     scene.made["Skill", document.address] = command.id
-    return Step(document, Verb.CREATE, [command])
+    return created(document, command)

@@ -8,7 +8,7 @@ from accounts.commands.ous import CreateOU, UpdateOU
 from powerloom.kernel.ids import new_id
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
-from powerloom.manifests.steps import Step, Unfit, Verb, differences, named, shown_name
+from powerloom.manifests.steps import Step, Unfit, Verb, created, differences, named, shown_name
 
 
 def ou(document: Document, scene: Scene) -> Step:
@@ -26,7 +26,7 @@ def ou(document: Document, scene: Scene) -> Step:
         display_name=shown_name(document),
     )
     scene.made["OU", document.address] = command.id
-    return Step(document, Verb.CREATE, [command])
+    return created(document, command)
 
 
 def group(document: Document, scene: Scene) -> Step:
@@ -44,7 +44,7 @@ def group(document: Document, scene: Scene) -> Step:
         description=named(document).get("description"),
     )
     scene.made["Group", document.address] = command.id
-    return Step(document, Verb.CREATE, [command])
+    return created(document, command)
 
 
 def membership(document: Document, scene: Scene) -> Step:
@@ -52,20 +52,21 @@ def membership(document: Document, scene: Scene) -> Step:
     member_id = scene.principal_id(document.metadata.member_ref)
     if (group_id, member_id) in scene.members:
         return Step(document, Verb.NOOP)
-    return Step(document, Verb.CREATE, [AddMember(group_id=group_id, member_id=member_id)])
+    return created(document, AddMember(group_id=group_id, member_id=member_id))
 
 
 def binding(document: Document, scene: Scene) -> Step:
-    said = document.metadata
-    principal_id, role = scene.principal_id(said.principal_ref), scene.role(said.role)
-    scope_id = scene.ou_id(said.scope_ou_path)
-    if (principal_id, role.id, scope_id, said.decision_type) in scene.bindings:
+    key = scene.binding_key(document.metadata)
+    if key in scene.bindings:
         return Step(document, Verb.NOOP)
-    command = CreateBinding(
-        id=new_id(),
-        principal_id=principal_id,
-        role_id=role.id,
-        scope_ou_id=scope_id,
-        decision_type=said.decision_type,
+    principal_id, role_id, scope_id, decision = key
+    command = CreateBinding.model_validate(
+        {
+            "id": new_id(),
+            "principal_id": principal_id,
+            "role_id": role_id,
+            "scope_ou_id": scope_id,
+            "decision_type": decision,
+        }
     )
-    return Step(document, Verb.CREATE, [command])
+    return created(document, command)

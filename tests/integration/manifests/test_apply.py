@@ -11,55 +11,9 @@ from approvals import replay
 from approvals.models import ApprovalPolicy, ApprovalRequest
 from powerloom.audit.models import Entry
 from tests.held import decide, make_policy
+from tests.integration.manifests.sending import PILOTS, UNGATED, send
 from tests.refusals import code
-from tests.world import Api, World, api_of, bind, make_user
-
-PILOTS = """
-apiVersion: powerloom/v1
-kind: Agent
-metadata: {name: reviewer, ou_path: /acme/engineering/pilots}
-spec:
-  display_name: Reviewer
-  model: claude-sonnet-4-6
-  system_prompt: |
-    Review Python code.
-  owner_principal_ref: user:bob@acme.example
-  skills: [lint]
-  mcp_servers: [echo-box]
----
-kind: OU
-metadata: {name: pilots, parent_ou_path: /acme/engineering}
----
-kind: Group
-metadata: {name: leads, ou_path: /acme/engineering/pilots}
-spec: {display_name: Leads}
----
-kind: GroupMembership
-metadata: {group_path: /acme/engineering/pilots/leads, member_ref: "user:eve@acme.example"}
----
-kind: RoleBinding
-metadata:
-  principal_ref: group:/acme/engineering/pilots/leads
-  role: AgentViewer
-  scope_ou_path: /acme/engineering/pilots
----
-kind: Skill
-metadata: {name: lint, ou_path: /acme/engineering/pilots}
-spec: {description: Lint Python files.}
----
-kind: SkillAccessGrant
-metadata: {skill_path: /acme/engineering/pilots/lint, principal_ref: "user:vera@acme.example"}
----
-apiVersion: powerloom.app/v1
-kind: MCPDeployment
-metadata: {name: echo-box, ou_path: /acme/engineering/pilots}
-spec: {template_kind: echo, policy: {denied_tools: [fail]}}
----
-kind: ApprovalPolicy
-metadata: {name: pilot-gate, scope_ou_path: /acme/engineering/pilots}
-spec: {action_pattern: "agent:archive", approver_role: Approver}
-"""
-
+from tests.world import World, api_of, bind, make_user
 
 IN_ACME = "kind: OU\nmetadata: {name: a, parent_ou_path: /acme}"
 CIRCLE = """
@@ -73,11 +27,6 @@ NAMES = "abcdefghi"
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(NAMES)
 )
-
-
-def send(api: Api, act: str, text: str | bytes, query: str = "") -> Any:
-    body = text if isinstance(text, bytes) else text.encode()
-    return api._client.post(f"/api/manifests/{act}{query}", data=body, content_type="application/yaml", **api._bearer)
 
 
 def verbs(answer: Any) -> set[str]:
@@ -178,21 +127,20 @@ metadata: {name: two, ou_path: /acme/sales}
     answer = send(api_of(world.bob), "apply", text, "?best_effort=true").json()
     assert {row["address"]: row["status"] for row in answer["resources"]} == {
         "/acme/engineering/one": "applied",
-        "/acme/sales/two": "failed",
+        "/acme/sales/two": "denied",
     }
     assert Skill.objects.get().name == "one"
 
 
 def test_a_policy_holds_the_whole_set_as_one_request(world: World) -> None:
     make_policy(world.alice, world.engineering)
-    without_policy = PILOTS.partition("kind: ApprovalPolicy")[0].rstrip("-\n")
-    planned = send(api_of(world.bob), "plan", without_policy).json()
+    planned = send(api_of(world.bob), "plan", UNGATED).json()
     assert planned["would_hold"]
     held = {row["kind"] for row in planned["resources"] if row["verb"] == "held"}
     assert held == {"Agent"}
-    answer = send(api_of(world.bob), "apply", without_policy)
+    answer = send(api_of(world.bob), "apply", UNGATED)
     assert answer.status_code == 202, answer.content
-    again = send(api_of(world.bob), "apply", without_policy)
+    again = send(api_of(world.bob), "apply", UNGATED)
     assert again.json()["request"]["id"] == answer.json()["request"]["id"]
     assert not OU.objects.filter(name="pilots").exists()
     request = ApprovalRequest.objects.get(pk=answer.json()["request"]["id"])
