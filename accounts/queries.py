@@ -49,6 +49,11 @@ def ous_visible_to(actor: Actor) -> QuerySet[OU]:
     return OU.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
 
 
+def ous_permitting(actor: Actor, action: str) -> QuerySet[OU]:
+    """Return the live OUs where the actor may do this, by path: the places that a form offers."""
+    return ous_visible_to(actor).filter(rbac.permitted(actor, action, ou_field="pk")).order_by("path")
+
+
 def ou_for(actor: Actor, ou_id: UUID) -> OU:
     """Return a live OU. Raises `NotFound`."""
     return _one(ous_visible_to(actor).filter(pk=ou_id))
@@ -132,6 +137,14 @@ def named_in_directory(actor: Actor) -> QuerySet[Principal]:
     speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
     known = Principal.objects.filter(Q(Exists(speaks)), Q(organization_id=actor.organization_id))
     return known.filter(kind__in=[PrincipalKind.USER, PrincipalKind.GROUP]).order_by("ref")
+
+
+def principals_visible_to(actor: Actor, *kinds: str) -> QuerySet[Principal]:
+    """Return the users, live groups, agents and OUs of the organization, or those of these kinds, by their names."""
+    speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
+    known = Q(kind=PrincipalKind.USER) | Q(Exists(speaks))
+    rows = Principal.objects.filter(Q(organization_id=actor.organization_id), known)
+    return (rows.filter(kind__in=kinds) if kinds else rows).order_by("ref")
 
 
 def roles_visible_to(actor: Actor) -> QuerySet[Role]:

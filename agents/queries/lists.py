@@ -1,4 +1,4 @@
-"""Lists of agents as people ask for them: by text, OU and sync state."""
+"""Lists as people ask for them: by text, OU and state. What is counted is what the asker may see."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentSkill, AgentVersion, Skill
 from agents.queries.agents import agents_visible_to
+from agents.queries.skills import skills_visible_to
 from powerloom.kernel.refs import Actor
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
@@ -18,14 +19,35 @@ from powerloom.reconcile.status import SyncStatus
 
 def agents_matching(actor: Actor, *, text: str = "", under: str = "", sync: str = "") -> QuerySet[Agent]:
     """Return the visible agents with the text in a name, below the OU path, in the sync state; empty means any."""
-    terms = Q()
-    if text:
-        terms &= Q(name__icontains=text) | Q(display_name__icontains=text)
-    if under:
-        terms &= Q(ou__path__startswith=f"{under.rstrip('/')}/")
+    terms = named_like(text) & below(under)
     if sync in set(SyncStatus):
-        terms &= Q(pk__in=_standing(actor, SyncStatus(sync)))
+        terms &= Q(pk__in=_standing(actor, SyncKind.AGENT, SyncStatus(sync)))
     return agents_visible_to(actor).filter(terms)
+
+
+def skills_matching(actor: Actor, *, text: str = "", under: str = "", sync: str = "") -> QuerySet[Skill]:
+    """As `agents_matching`, of skills; one without a version stands nowhere. Each with its current version."""
+    terms = named_like(text) & below(under)
+    if sync in set(SyncStatus):
+        terms &= Q(pk__in=_standing(actor, SyncKind.SKILL, SyncStatus(sync)))
+    rows = skills_visible_to(actor).filter(terms).select_related("ou", "current_version")
+    return rows.defer("current_version__archive")
+
+
+def skill_users(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return how many agents that the actor may see have each of these skills; one query."""
+    rows = AgentSkill.objects.filter(skill_id__in=list(ids), agent__in=agents_visible_to(actor).values("pk"))
+    return dict(rows.values_list("skill_id").annotate(Count("pk")))
+
+
+def named_like(text: str) -> Q:
+    """Return the filter to rows with the text in a name; empty means any."""
+    return Q(name__icontains=text) | Q(display_name__icontains=text) if text else Q()
+
+
+def below(path: str, *, ou_field: str = "ou") -> Q:
+    """Return the filter to rows in this OU or below; empty means any."""
+    return Q(**{f"{ou_field}__path__startswith": f"{path.rstrip('/')}/"}) if path else Q()
 
 
 def sync_counts(actor: Actor) -> dict[SyncStatus, int]:
@@ -49,7 +71,7 @@ def versions_before(versions: Sequence[AgentVersion]) -> list[AgentVersion]:
     return list(AgentVersion.objects.filter(agent_id=versions[0].agent_id, number__in=numbers))
 
 
-def _standing(actor: Actor, word: SyncStatus) -> QuerySet[SyncState, UUID]:
-    mine = Q(kind=SyncKind.AGENT, organization_id=actor.organization_id)
+def _standing(actor: Actor, kind: SyncKind, word: SyncStatus) -> QuerySet[SyncState, UUID]:
+    mine = Q(kind=kind, organization_id=actor.organization_id)
     rows = SyncState.objects.filter(mine & status.where(word))
     return rows.values_list("object_id", flat=True)

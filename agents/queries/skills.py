@@ -50,6 +50,12 @@ def version_of(skill: Skill, version_id: UUID) -> SkillVersion:
     return version
 
 
+def content_of(version: SkillVersion) -> bytes:
+    """Return the archive of a version; it may be large, so it is read only for who looks into it."""
+    found = SkillVersion.objects.values_list("archive", flat=True).get(pk=version.pk)
+    return bytes(found)
+
+
 def trackers_of(skill: Skill) -> QuerySet[Agent]:
     """Return the live agents whose attachment follows the skill's current version."""
     following = AgentSkill.objects.filter(skill=skill, skill_version__isnull=True)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from powerloom.web.requests import request_id
 
 THEMES = ("light", "dark")
-SHEETS = ("css/tokens.css", "css/base.css", "css/shell.css", "css/parts.css", "css/reading.css")
+SHEETS = ("css/tokens.css", "css/base.css", "css/shell.css", "css/parts.css", "css/forms.css", "css/reading.css")
 
 # Nothing is evaluated, no script tag of a fragment runs, nothing leaves the origin, nothing stays in localStorage;
 # answers of refusal are swapped like others, because they are fragments for people too.
@@ -42,7 +42,8 @@ HTMX = json.dumps(
 @dataclass(frozen=True)
 class Room:
     """One line of the rail. `key` follows `g` on the keyboard; `scoped` rooms understand `?ou=`; `counts` is the view
-    of a number that keeps itself fresh; `covers` begins the names of other views that lie in the room.
+    of a number that keeps itself fresh. `covers` are how the names of its views begin: the longest that fits says in
+    which room a page is.
     """
 
     name: str
@@ -56,10 +57,11 @@ class Room:
 
 ROOMS = (
     Room("Overview", "console:home", "layout-dashboard", "o"),
-    Room("Agents", "agents:list", "bot", "a", scoped=True),
-    Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True),
-    Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count"),
-    Room("Organization", "organization:explain", "building-2", "u", covers=("console:ask_access",)),
+    Room("Agents", "agents:list", "bot", "a", scoped=True, covers=("agents:",)),
+    Room("Skills", "agents:skills", "package", "k", scoped=True, covers=("agents:skill",)),
+    Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True, covers=("sessions:",)),
+    Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count", covers=("approvals:",)),
+    Room("Organization", "organization:explain", "building-2", "u", covers=("organization:", "console:ask_access")),
     Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
 )
 OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")
@@ -100,11 +102,8 @@ def _current(request: HttpRequest) -> Room | None:
     if request.resolver_match is None:
         return None
     view = request.resolver_match.view_name
-    room_app = view.partition(":")[0]
-    exact = [room for room in ROOMS if room.view == view]
-    of_app = [room for room in ROOMS if room.view.startswith(f"{room_app}:") and room_app != "console"]
-    covering = [room for room in ROOMS if view.startswith(room.covers)]
-    return next(iter(exact + covering + of_app), None)
+    fitting = [(len(prefix), room) for room in ROOMS for prefix in (room.view, *room.covers) if view.startswith(prefix)]
+    return max(fitting, key=lambda found: found[0], default=(0, None))[1]
 
 
 def _line(request: HttpRequest, room: Room, current: Room | None) -> dict[str, Any]:

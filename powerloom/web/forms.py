@@ -26,19 +26,10 @@ class Renderer(TemplatesSetting):
     field_template_name = "parts/field.html"
 
 
-class SchemaForm(forms.Form, Generic[S]):
-    """A form that is valid when its schema says so; then `value` is the schema's instance.
+class ConsoleForm(forms.Form):
+    """Base of every form of the console: it can be shown again with what was refused."""
 
-    The schema is mostly a command: `given` are its fields that the URL decides, not the person.
-    """
-
-    schema: ClassVar[type[BaseModel]]
     required_css_class = "required"
-    value: S
-
-    def __init__(self, *args: Any, given: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.given = dict(given or {})
 
     def refuse(self, error: PowerloomError) -> None:
         """Show a refusal beside its field, else above the form; what was typed stays. Where a policy wants to know
@@ -50,6 +41,40 @@ class SchemaForm(forms.Form, Generic[S]):
             )
         self.add_error(self._place((str(error.detail.get("field", "")),)), error.message)
 
+    def _place(self, loc: tuple[int | str, ...]) -> str | None:
+        return str(loc[0]) if loc and str(loc[0]) in self.fields else None
+
+
+class TypedName(ConsoleForm):
+    """Asks for the name of what is about to go for good, letter by letter."""
+
+    typed = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = name
+        self.fields["typed"].label = f"Type {name} to go on"
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"]
+        if typed != self.name:
+            raise forms.ValidationError(f"This is not its name. Type {self.name}, or go back.")
+        return typed
+
+
+class SchemaForm(ConsoleForm, Generic[S]):
+    """A form that is valid when its schema says so; then `value` is the schema's instance.
+
+    The schema is mostly a command: `given` are its fields that the URL decides, not the person.
+    """
+
+    schema: ClassVar[type[BaseModel]]
+    value: S
+
+    def __init__(self, *args: Any, given: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.given = dict(given or {})
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if not self.errors:
@@ -57,12 +82,9 @@ class SchemaForm(forms.Form, Generic[S]):
                 self.value = self.schema.model_validate(self.payload(cleaned))  # type: ignore[assignment]  # S is this schema
             except ValidationError as error:
                 for problem in error.errors(include_url=False):
-                    self.add_error(self._place(problem["loc"]), problem["msg"])
+                    self.add_error(self._place(problem["loc"]), problem["msg"].removeprefix("Value error, "))
         return cleaned
 
     def payload(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return what the schema is asked about: fields left empty are left out."""
         return self.given | {name: value for name, value in cleaned.items() if value not in ("", None)}
-
-    def _place(self, loc: tuple[int | str, ...]) -> str | None:
-        return str(loc[0]) if loc and str(loc[0]) in self.fields else None

@@ -1,0 +1,1 @@
+"""Console views of what should exist, by noun."""
