@@ -45,6 +45,28 @@ SKILL = {
     "skill_type": "archive",
 }
 
+SKILLS: tuple[tuple[dict[str, str], str], ...] = (  # each with the OU that it is declared in
+    (SKILL, ENGINEERING),
+    (
+        {
+            "name": "sql-review",
+            "display_name": "SQL Review",
+            "description": "Review SQL for correctness, cost and safety before it is run.",
+            "skill_type": "archive",
+        },
+        PLATFORM,
+    ),
+    (
+        {
+            "name": "web-search",
+            "display_name": "Web Search",
+            "description": "Search the web for prospects, companies and news, with sources.",
+            "skill_type": "archive",
+        },
+        SALES,
+    ),
+)
+
 AGENT = {
     "name": "code-reviewer",
     "display_name": "Code Reviewer",
@@ -65,6 +87,13 @@ DEPLOYMENT: dict[str, Any] = {  # serves the sources that this very product runs
     "isolation_mode": "shared",
     "policy_json": {"denied_tools": ["write_file"]},
 }
+
+# Servers that a team would register. Here they echo, so that an agent which is given one can call it.
+STAND_INS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"name": "apollo-mcp", "display_name": "Apollo (stand-in that echoes)", "template_kind": "echo"}, SALES),
+    ({"name": "gmail-mcp", "display_name": "Gmail (stand-in that echoes)", "template_kind": "echo"}, SALES),
+    ({"name": "pg-analytics", "display_name": "Analytics (stand-in that echoes)", "template_kind": "echo"}, PLATFORM),
+)
 
 PROMPT = "Review the migration in PR #42 for safety issues."
 TITLE = "PR #42 review"

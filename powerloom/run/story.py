@@ -26,7 +26,7 @@ from powerloom.web.text import visible
 
 SILENCE_SECONDS = 60  # between two frames
 POLL_SECONDS = 0.25
-SKILL_FOLDER = Path(__file__).parent / "skills" / "python-lint"
+SKILL_FOLDERS = Path(__file__).parent / "skills"
 
 
 class StoryFailed(Exception):
@@ -68,11 +68,14 @@ class Story:
                 self._declare_ous()
                 self._declare_cast()
             with self._chapter("declare the agent"):
-                skill = self._declare_skill()
+                skill, *_ = [self._declare_skill(declared, path) for declared, path in devorg.SKILLS]
                 agent = self._declare_agent(skill)
             if self.sources:
                 with self._chapter("deploy and attach tools"):
+                    stand_ins = [self._declare_deployment(declared, path, {}) for declared, path in devorg.STAND_INS]
                     self._attach(agent, self._deploy(self.sources))
+                    for stand_in in stand_ins:
+                        self._await_running(f"/mcp-deployments/{stand_in['id']}")
             with self._chapter("reconcile"):
                 self._await_live(agent)
             with self._chapter("invoke and stream"):
@@ -154,17 +157,16 @@ class Story:
             )
         self._say("cast: " + ", ".join(f"{p.email} ({p.role})" for p in devorg.CAST))
 
-    def _declare_skill(self) -> dict[str, Any]:
-        ou_id = self._ous[devorg.ENGINEERING]
-        name = devorg.SKILL["name"]
+    def _declare_skill(self, declared: dict[str, str], path: str) -> dict[str, Any]:
+        ou_id, name = self._ous[path], declared["name"]
         skill: dict[str, Any] = self._ensure(
             f"skill {name}",
             "/skills",
-            {**devorg.SKILL, "ou_id": ou_id},
+            {**declared, "ou_id": ou_id},
             where={"name": name},
             ou_id=ou_id,
         )
-        upload = {"file": (f"{name}.zip", _zipped(SKILL_FOLDER), "application/zip")}
+        upload = {"file": (f"{name}.zip", _zipped(SKILL_FOLDERS / name), "application/zip")}
         version = self._call("POST", f"/skills/{skill['id']}/versions", files=upload)
         if skill["current_version_id"] != version["id"]:
             self._call("PATCH", f"/skills/{skill['id']}", json={"current_version_id": version["id"]})
@@ -183,22 +185,26 @@ class Story:
         return agent
 
     def _deploy(self, sources: Path) -> dict[str, Any]:
-        ou_id = self._ous[devorg.ENGINEERING]
-        name, config = devorg.DEPLOYMENT["name"], {"root": str(sources)}
-        body = {**devorg.DEPLOYMENT, "ou_id": ou_id, "config_json": config}
+        config = {"root": str(sources)}
+        deployment = self._declare_deployment(devorg.DEPLOYMENT, devorg.ENGINEERING, config)
+        path = f"/mcp-deployments/{deployment['id']}"
+        if deployment["config_json"] != config:  # the sources lie elsewhere than last time
+            self._call("PATCH", path, json={"config_json": config})
+        return self._await_running(path)
+
+    def _declare_deployment(self, declared: dict[str, Any], path: str, config: dict[str, str]) -> dict[str, Any]:
+        ou_id, name = self._ous[path], declared["name"]
+        body = {"isolation_mode": "shared", "policy_json": {}, **declared, "ou_id": ou_id, "config_json": config}
         deployment: dict[str, Any] = self._ensure(
-            f"MCP deployment {name} over {sources}",
+            " ".join([f"MCP deployment {name}", *(f"over {root}" for root in config.values())]),
             "/mcp-deployments",
             body,
             where={"name": name},
             ou_id=ou_id,
         )
-        path = f"/mcp-deployments/{deployment['id']}"
-        if deployment["config_json"] != config:  # the sources lie elsewhere than last time
-            self._call("PATCH", path, json={"config_json": config})
-        elif deployment["status"] == "failed":
-            self._call("POST", f"{path}/retry")
-        return self._await_running(path)
+        if deployment["status"] == "failed" and deployment["config_json"] == config:
+            self._call("POST", f"/mcp-deployments/{deployment['id']}/retry")
+        return deployment
 
     def _await_running(self, path: str) -> dict[str, Any]:
         told, give_up = "", time.monotonic() + self.patience
