@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any  # JSON
+from typing import Annotated, Any  # Any: JSON
 from uuid import UUID
 
 from django.db.models import Q
+from pydantic import Field
 
 from accounts.queries import ou_for
 from approvals import expiry, queries
 from approvals.commands import CancelRequest, DecideRequest
+from approvals.commands.policies import Part
+from approvals.commands.requests import Comment
 from approvals.models import ApprovalRequest, Status, Verdict
 from powerloom.commands.bus import submit
 from powerloom.commands.registry import Done
@@ -18,6 +21,15 @@ from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.refs import Actor
 
 MOST = 500
+MOST_AT_ONCE = 100
+
+
+class Several(Part):
+    """The same verdict for several requests; each is decided by itself."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    verdict: Verdict
+    comment: Comment = ""
 
 
 def cancel(actor: Actor, comment: str, *, noun: str | None, scope_ou_id: UUID | None) -> dict[str, Any]:

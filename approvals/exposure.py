@@ -50,8 +50,18 @@ class Exposure:
 
 
 def exposed(actor: Actor, request: ApprovalRequest) -> Exposure:
-    """Return what the actor sees of a request that it may see; a constant number of queries."""
-    hidden = unread(actor, request)
+    """Return what the actor sees of a request that it may see; one query."""
+    return exposed_all(actor, [request])[0]
+
+
+def exposed_all(actor: Actor, requests: Sequence[ApprovalRequest]) -> list[Exposure]:
+    """Return what the actor sees of each of these requests, all of which it may see; one query for any number."""
+    eyes = Eyes(actor, [BINDING_READ, *(f"{one['kind']}:read" for request in requests for one in _places(request))])
+    return [_exposed(eyes, request) for request in requests]
+
+
+def _exposed(eyes: Eyes, request: ApprovalRequest) -> Exposure:
+    actor, hidden = eyes.actor, _unread(eyes, request)
     ids = {effect["id"] for effect in hidden}
     asked = {change["target"]["id"] for change in request.diff} if actor.id == request.requester_id else set()
     ids -= asked
@@ -61,19 +71,27 @@ def exposed(actor: Actor, request: ApprovalRequest) -> Exposure:
         effects=[_effect(one, is_seen=one["id"] not in ids) for one in request.effects],
         commands=[_command(one) if out else one for one, out in zip(request.commands, is_hidden, strict=True)],
         cma_calls=[call for call in request.cma_calls if call.get("id") not in ids],
-        failure=_failure(actor, request),
+        failure=_failure(eyes, request),
         unread=[f"{effect['kind']} in {shown(effect['ou_path'])}" for effect in hidden],
     )
 
 
 def unread(actor: Actor, request: ApprovalRequest) -> list[JSON]:
     """Return the effects of the request on things that the actor may not read."""
-    places = [effect for effect in request.effects if f"{effect['kind']}:read" in known_actions()]
-    if not places:
-        return []
-    eyes = Eyes(actor, [f"{effect['kind']}:read" for effect in places])
+    places = _places(request)
+    return _unread(Eyes(actor, [f"{effect['kind']}:read" for effect in places]), request) if places else []
+
+
+def _places(request: ApprovalRequest) -> list[JSON]:
+    """Return the effects on things that there is a right to read."""
+    return [effect for effect in request.effects if f"{effect['kind']}:read" in known_actions()]
+
+
+def _unread(eyes: Eyes, request: ApprovalRequest) -> list[JSON]:
     return [
-        effect for effect in places if not eyes.see(f"{effect['kind']}:read", effect["ou_path"], UUID(effect["id"]))
+        effect
+        for effect in _places(request)
+        if not eyes.see(f"{effect['kind']}:read", effect["ou_path"], UUID(effect["id"]))
     ]
 
 
@@ -91,15 +109,14 @@ def _effect(effect: JSON, *, is_seen: bool) -> JSON:
     return effect | place if is_seen else effect | place | {"id": None, "name": UNSEEN_THING}
 
 
-def _failure(actor: Actor, request: ApprovalRequest) -> JSON | None:
+def _failure(eyes: Eyes, request: ApprovalRequest) -> JSON | None:
     """Return why it was not applied. Bindings that decided so are told only to who may read them."""
     failure: JSON | None = request.failure
-    if not failure or actor.id == request.requester_id:
+    if not failure or eyes.actor.id == request.requester_id:
         return failure
     paths = set(_scopes(failure))
     if not paths:
         return failure
-    eyes = Eyes(actor, [BINDING_READ])
     if all(eyes.see(BINDING_READ, path) for path in paths):
         return failure
     message = "Who asked for it may not do it any more."

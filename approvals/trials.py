@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any  # payloads are JSON
+from datetime import datetime, timedelta
+from typing import Annotated, Any  # Any: payloads are JSON
 
 from django.db.models import Q
+from pydantic import Field
 
 from accounts.law import shown
 from accounts.trail import entries_visible_to
 from approvals import conditions, patterns
+from approvals.commands.policies import Part
+from approvals.models import ApprovalPolicy
 from powerloom.audit.models import Entry
 from powerloom.audit.queries import payload
 from powerloom.kernel.refs import Actor
 
 MOST_LOOKED_AT = 1000
+LOOKS_BACK = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,23 @@ class Guard:
     scope_path: str
     action_pattern: str
     condition: str
+
+
+class Sample(Part):
+    """A made-up change: what a condition may look at. `ou_path` is where it would happen; without one, at the scope."""
+
+    action: Annotated[str, Field(pattern=r"^[a-z][a-z_]*:[a-z][a-z_]*$", max_length=100)]
+    ou_path: Annotated[str, Field(max_length=2000)] | None = None
+    command: dict[str, Any] = {}
+    resource: dict[str, Any] = {}
+    before: dict[str, Any] = {}
+    target: dict[str, Any] = {}
+    actor: dict[str, Any] = {}
+
+
+def guard_of(policy: ApprovalPolicy) -> Guard:
+    """Return the part of a saved policy that matches."""
+    return Guard(policy.scope_path, policy.action_pattern, policy.condition)
 
 
 def tried(guard: Guard, action: str, ou_path: str, facts: Mapping[str, Any]) -> dict[str, Any]:

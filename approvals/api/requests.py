@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal  # Any: changes are JSON
+from typing import Any, Literal  # Any: changes are JSON
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import Query, Router, Schema
-from pydantic import Field
 
 from approvals import bulk, expiry, queries
+from approvals.bulk import Several
 from approvals.commands import CancelRequest, DecideRequest
 from approvals.commands.policies import Part
 from approvals.commands.requests import Comment
@@ -25,7 +25,6 @@ from powerloom.web.lists import listing
 router = Router(tags=["approvals"])
 
 INBOX_PAGE = 50
-MOST_AT_ONCE = 100
 
 
 class Said(Schema):
@@ -94,14 +93,6 @@ class DecisionIn(Part):
     comment: Comment = ""
 
 
-class BulkDecideIn(Part):
-    """The same verdict for several requests; each is decided by itself."""
-
-    ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
-    verdict: Verdict
-    comment: Comment = ""
-
-
 class Decided(Schema):
     """What became of one of them: its status now, or the error that deciding it alone would have answered."""
 
@@ -141,7 +132,7 @@ def bulk_cancel(request: HttpRequest, body: BulkCancelIn) -> HttpResponse:
 
 
 @router.post("/approvals/bulk-decide", response=BulkDecideOut, summary="Approve or reject several requests")
-def bulk_decide(request: HttpRequest, body: BulkDecideIn) -> HttpResponse:
+def bulk_decide(request: HttpRequest, body: Several) -> HttpResponse:
     return JsonResponse({"results": bulk.decide(actor_of(request), body.ids, body.verdict, body.comment)})
 
 

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Any  # Any: payloads are JSON
+from datetime import datetime
+from typing import Any  # payloads are JSON
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from ninja import Router, Schema
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from accounts.law import shown
 from accounts.queries import ou_for
 from approvals import conditions, queries, trials
 from approvals.commands.policies import Condition, Part, Pattern
-from approvals.models import ApprovalPolicy
-from approvals.trials import Guard
+from approvals.trials import LOOKS_BACK, Guard, Sample, guard_of
 from powerloom.kernel.errors import Invalid
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
 
 router = Router(tags=["approvals"])
-
-LOOKS_BACK = timedelta(days=30)
-
-
-class Sample(Part):
-    """A made-up change: what a condition may look at. `ou_path` is where it would happen; without one, at the scope."""
-
-    action: Annotated[str, Field(pattern=r"^[a-z][a-z_]*:[a-z][a-z_]*$", max_length=100)]
-    ou_path: Annotated[str, Field(max_length=2000)] | None = None
-    command: dict[str, Any] = {}
-    resource: dict[str, Any] = {}
-    before: dict[str, Any] = {}
-    target: dict[str, Any] = {}
-    actor: dict[str, Any] = {}
 
 
 class GuardIn(Part):
@@ -90,8 +75,3 @@ def _guard(actor: Actor, body: TrialIn) -> Guard:
     conditions.check(body.policy.condition)
     scope = ou_for(actor, body.policy.scope_ou_id)
     return Guard(scope.path, body.policy.action_pattern, body.policy.condition)
-
-
-def guard_of(policy: ApprovalPolicy) -> Guard:
-    """Return the part of a saved policy that matches."""
-    return Guard(policy.scope_path, policy.action_pattern, policy.condition)

@@ -11,6 +11,7 @@ from agents.diff import ABSENT, diff
 from powerloom.web.text import visible
 
 DEEPEST = 24
+WIDTH = 88  # characters of a line of JSON
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class FieldChange:
     after: str | None
 
 
+def empties(changes: list[FieldChange]) -> tuple[list[FieldChange], list[str]]:
+    """Return the fields of something new that say something, and the names of those that do not."""
+    silent = [change for change in changes if change.before is None and change.after in {"null", "[]", "{}", ""}]
+    return [change for change in changes if change not in silent], [change.name for change in silent]
+
+
 def field_changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[FieldChange]:
     """Return the fields that differ between two JSON objects, in the order of their names."""
     return [FieldChange(one.path, _side(one.before), _side(one.after)) for one in diff(before or {}, after or {})]
@@ -57,4 +64,20 @@ def field_changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -
 def _side(value: Any) -> str | None:
     if value is ABSENT:
         return None
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+    return visible(value if isinstance(value, str) else pretty(value))
+
+
+def pretty(value: Any, *, indent: int = 0) -> str:
+    """Return JSON as people like to read it: what fits into a line stands on one, the rest is indented."""
+    short = json.dumps(value, ensure_ascii=False)
+    if indent + len(short) <= WIDTH or not isinstance(value, dict | list) or not value or indent > DEEPEST:
+        return short
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        parts = [
+            f"{json.dumps(name, ensure_ascii=False)}: {pretty(one, indent=indent + 2)}" for name, one in value.items()
+        ]
+    else:
+        parts = [pretty(one, indent=indent + 2) for one in value]
+    lines = ",\n".join(f"{inner}{part}" for part in parts)
+    return f"{short[0]}\n{lines}\n{' ' * indent}{short[-1]}"

@@ -59,6 +59,15 @@ STATES: dict[str, dict[str, Badge]] = {
         "expired": Badge("Expired", "off", "clock", calm=True),
         "failed": Badge("Failed", "bad", "circle-x"),
     },
+    "risk": {
+        "high": Badge("High risk", "bad", "triangle-alert", calm=True),
+        "medium": Badge("Medium risk", "warn", "info", calm=True),
+        "low": Badge("Low risk", "off", "circle-dashed", calm=True),
+    },
+    "policy": {
+        "on": Badge("On", "ok", "shield-check", calm=True),
+        "off": Badge("Off", "off", "ban", calm=True),
+    },
     "decision": {
         "allowed": Badge("Allowed", "ok", "check", calm=True),
         "denied": Badge("Denied", "bad", "ban", calm=True),

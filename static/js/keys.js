@@ -1,9 +1,17 @@
-// Keys: "/" goes to the filter, "?" shows all keys, "g" and a letter jump to a room. Never while one writes.
+// Keys: "/" goes to the filter, "?" shows all keys, "g" and a letter jump to a room; a page may bind letters of its own. Never
+// while one writes.
 
 const JUMP_WITHIN = 1000;
 
+const own = new Map();
+
+// Binds letters of this page: {a: (event) => …}. They act on their own only, never after "g".
+export function bindKeys(keys) {
+  for (const [key, act] of Object.entries(keys)) own.set(key, act);
+}
+
 function writing(target) {
-  return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+  return target.isContentEditable || (["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName) && target.type !== "checkbox");
 }
 
 function jump(letter) {
@@ -27,6 +35,9 @@ export function startKeys() {
       }
     } else if (event.key === "?") {
       document.getElementById("keys")?.showModal();
+    } else if (own.has(event.key)) {
+      event.preventDefault();
+      own.get(event.key)(event);
     }
   });
 }

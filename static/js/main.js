@@ -3,6 +3,7 @@
 
 import { startCopying } from "./copy.js";
 import { startDialogs } from "./dialogs.js";
+import { startInbox } from "./inbox.js";
 import { startKeys } from "./keys.js";
 import { startRefreshing } from "./refresh.js";
 import { startTheme } from "./theme.js";
@@ -17,4 +18,5 @@ startDialogs();
 startCopying();
 startToasts();
 startRefreshing();
+startInbox();
 startTranscript();

@@ -1,8 +1,9 @@
 // <div data-refresh="url" data-every="seconds"> keeps itself fresh: its fragment is fetched again and morphed in place, so focus,
-// selection and scroll stay. Rows that are new wait behind a button and never push what one reads. A hidden page asks nothing.
+// selection and scroll stay. Rows that are new wait behind a button and never push what one reads; nor does a card that went away
+// elsewhere: it stays and says so. A hidden page asks nothing.
 
 import { showLive } from "./live.js";
-import { age } from "./times.js";
+import { told } from "./times.js";
 
 const SLOWEST = 60000;
 
@@ -45,12 +46,19 @@ class Refreshed {
 
   morph(html) {
     let waiting = 0;
+    const isWhole = !html.includes('rel="next"');
     const calm = (node) => {
-      if (!node.matches?.("tr[data-row]")) return true;
+      if (!node.matches?.("[data-row]")) return true;
       waiting += 1;
       return false;
     };
-    Idiomorph.morph(this.element, html, { morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: { beforeNodeAdded: calm, beforeNodeMorphed: keep } });
+    const stay = (node) => {
+      if (!node.matches?.("[data-card]")) return !node.matches?.("[data-gone]");
+      if (isWhole) leave(node);
+      return false;
+    };
+    const callbacks = { beforeNodeAdded: calm, beforeNodeMorphed: keep, beforeNodeRemoved: stay };
+    Idiomorph.morph(this.element, html, { morphStyle: "innerHTML", ignoreActiveValue: true, callbacks });
     this.offer(waiting);
   }
 
@@ -62,10 +70,24 @@ class Refreshed {
   }
 }
 
-// What the reader's own clock and hand have made of the page stays: grown ages, opened folds.
+// What the reader's own clock and hand have made of the page stays: grown ages, opened folds, what was decided.
 function keep(old, fresh) {
-  if (fresh.matches?.("time[data-age]")) fresh.textContent = age((Date.now() - Date.parse(fresh.dateTime)) / 1000);
+  if (fresh.matches?.("time:is([data-age], [data-ahead])")) fresh.textContent = told(fresh);
   if (old.matches?.("details")) fresh.open = old.open;
+  if (old.matches?.("[type=checkbox]")) fresh.checked = old.checked;
+  return !old.matches?.("[data-gone]");
+}
+
+// A card that is not in the list any more was decided by somebody else, cancelled, or is over.
+function leave(card) {
+  card.removeAttribute("data-card");
+  card.dataset.gone = "";
+  card.classList.add("gone");
+  const word = document.createElement("p");
+  word.className = "badge";
+  word.dataset.tone = "off";
+  word.textContent = "Decided or withdrawn meanwhile";
+  card.querySelector("header")?.append(word);
 }
 
 export function startRefreshing() {

@@ -56,6 +56,25 @@ def ago(moment: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def ahead(moment: datetime | None) -> SafeString | str:
+    """Return how long it is until a moment, with the exact time and zone on hover; what is over is `0 s`."""
+    if moment is None:
+        return "–"
+    return format_html(
+        '<time datetime="{}" title="{}" data-ahead>{}</time>',
+        moment.isoformat(),
+        moment.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        age_text((moment - timezone.now()).total_seconds()),
+    )
+
+
+@register.filter
+def span(seconds: int) -> str:
+    """Return a set length of time in its largest whole unit, as ages are said: `7 d`."""
+    return age_text(seconds)
+
+
+@register.filter
 def duration(length: timedelta | float | None) -> str:
     """Return a length of time with its seconds: `4.2 s`, `3 m 05 s`, `1 h 02 m`."""
     if length is None:
@@ -111,5 +130,7 @@ def json_tree(value: Any) -> Mapping[str, Any]:
 
 @register.inclusion_tag("parts/diff.html")
 def diff(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Mapping[str, Any]:
-    """Show the fields that differ, before and after."""
-    return {"changes": reading.field_changes(before, after)}
+    """Show the fields that differ, before and after; of what is new, its fields."""
+    changes = reading.field_changes(before, after)
+    told, silent = reading.empties(changes) if before is None else (changes, [])
+    return {"changes": told, "silent": silent, "is_new": before is None}

@@ -14,10 +14,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import OU, Binding
+from accounts.roles import builtin_id
 from agents.commands import GrantSkill
 from agents.kinds import SyncKind
 from agents.models import Agent, Skill, SkillVersion
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalPolicy, ApprovalRequest
 from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession, Status
 from tests.declared import done, make_live, make_skill, make_version
@@ -41,6 +42,11 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "approvals:list": (200, 200, 200, 200, 200, 302),
     "approvals:count": (200, 200, 200, 200, 200, 302),
     "approvals:detail": (200, 200, 200, 404, 404, 302),
+    "approvals:state": (200, 200, 200, 404, 404, 302),
+    "approvals:policies": (200, 200, 200, 200, 200, 302),
+    "approvals:policy": (200, 200, 200, 404, 404, 302),
+    "approvals:policy_new": (200, 200, 200, 200, 200, 302),
+    "approvals:policy_edit": (200, 200, 200, 404, 404, 302),
     "agents:list": (200, 200, 200, 200, 200, 302),
     "agents:detail": (200, 200, 200, 200, 404, 302),
     "agents:state": (200, 200, 200, 200, 404, 302),
@@ -61,7 +67,14 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
 }
 ACTS = {
     "approvals:decide": (403, 403, 204, 404, 404, 204),
+    "approvals:decide_several": (200, 200, 200, 200, 200, 204),  # what became of each is in the answer
     "approvals:cancel": (403, 204, 403, 404, 404, 204),
+    "approvals:policy_new": (204, 403, 403, 403, 422, 204),
+    "approvals:policy_edit": (202, 403, 403, 404, 404, 204),  # a policy guards itself
+    "approvals:policy_switch_on": (202, 403, 403, 404, 404, 204),
+    "approvals:policy_switch_off": (204, 403, 403, 404, 404, 204),
+    "approvals:policy_archive": (202, 403, 403, 404, 404, 204),
+    "approvals:policy_try": (200, 200, 200, 200, 422, 204),
     "agents:reset_sync": (200, 200, 403, 403, 404, 204),
     "agents:skill_create": (204, 204, 422, 422, 422, 204),  # without a place to choose, the form cannot be right
     "agents:skill_edit": (204, 204, 403, 403, 404, 204),
@@ -92,6 +105,13 @@ FORM = {
     "name": "another",
     "display_name": "Another",
     "skill_type": "archive",
+    "scope": "/acme/engineering",
+    "action_pattern": "agent:*",
+    "approver": f"role:{builtin_id('Approver')}",
+    "quorum": "1",
+    "time": "7",
+    "unit": "86400",
+    "reason": "x",
 }
 
 
@@ -127,6 +147,7 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "agent_id": agent.id,
         "session_id": session.id,
         "request_id": ApprovalRequest.objects.get().pk,  # Bob's, for an agent in engineering
+        "policy_id": ApprovalPolicy.objects.get().pk,  # Alice's, on engineering
         "seq": 1,
     }
     skill = Skill.objects.get()
@@ -167,7 +188,8 @@ def undone(browser: Client, url: str) -> Any:
     block = transaction.atomic()
     block._from_testcase = True  # type: ignore[attr-defined]  # the bus wants the outermost block, as in any test
     with block:
-        form = FORM | {"ou_id": str(OU.objects.get(path="/acme/engineering/").id)}
+        asked = str(ApprovalRequest.objects.get().id)
+        form = FORM | {"ou_id": str(OU.objects.get(path="/acme/engineering/").id), "ids": asked}
         answer = browser.post(url, form, headers={"HX-Request": "true"})
         transaction.set_rollback(True)
     return answer

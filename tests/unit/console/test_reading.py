@@ -1,6 +1,6 @@
 """Text from elsewhere is made safe to read."""
 
-from powerloom.console.reading import DEEPEST, field_changes, tree
+from powerloom.console.reading import DEEPEST, empties, field_changes, pretty, tree
 from powerloom.web.text import visible
 
 
@@ -40,3 +40,26 @@ def test_a_change_names_only_what_differs() -> None:
 
 def test_a_creation_has_no_before() -> None:
     assert [one.before for one in field_changes(None, {"name": "x"})] == [None]
+
+
+def test_of_what_is_new_the_silent_fields_are_only_named() -> None:
+    told, silent = empties(field_changes(None, {"name": "x", "skills": [], "owner": None}))
+    assert ([one.name for one in told], silent) == (["name"], ["owner", "skills"])
+
+
+def test_json_that_fits_into_a_line_stands_on_one() -> None:
+    tool = {"enabled": True, "permission": "always_allow", "reason": "so that it is long"}
+    assert pretty({"a": 1}) == '{"a": 1}'
+    lines = pretty({"bash": tool, "edit": [tool, {"é": None}]}).splitlines()
+    assert lines[0] == "{"
+    assert lines[1].startswith('  "bash": {"enabled": true')
+    assert lines[2] == '  "edit": ['
+    assert lines[-3:] == ['    {"é": null}', "  ]", "}"]
+    assert len(pretty([[[]]] * 999).splitlines()) == 1001
+
+
+def test_deep_json_ends_on_one_line() -> None:
+    value: object = "leaf"
+    for _ in range(200):
+        value = [value]
+    assert len(pretty(value).splitlines()) < 60

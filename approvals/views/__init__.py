@@ -1,0 +1,1 @@
+"""Console views of approvals: the inbox, and the policies that fill it."""
