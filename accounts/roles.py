@@ -37,6 +37,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "tool_call:confirm",
         "approval:read",
         "approval_policy:*",
+        "manifest_set:*",
     ),
     "GroupAdmin": ("group:*",),
     "AgentOwner": (

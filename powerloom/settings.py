@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "approvals",
     "agents",
     "sessions",
+    "powerloom.manifests",
     "powerloom.console",
     "powerloom.run",
 ]
@@ -132,7 +133,13 @@ AUDIT_HEADS = Path(os.environ.get("POWERLOOM_AUDIT_HEADS") or HOME / "audit").ex
 AUDIT_KEY = Path(os.environ.get("POWERLOOM_AUDIT_KEY") or HOME / "keys" / "audit_head.pem").expanduser().resolve()
 AUTHENTICATE = "accounts.tokens.authenticate"
 ACTOR_OF_USER = "accounts.tokens.actor_of_user"
-ACTIONS = ["accounts.actions.Action", "approvals.actions.Action", "agents.actions.Action", "sessions.actions.Action"]
+ACTIONS = [
+    "accounts.actions.Action",
+    "approvals.actions.Action",
+    "agents.actions.Action",
+    "sessions.actions.Action",
+    "powerloom.manifests.actions.Action",
+]
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies
 STAGED = ["accounts.sealing.keep", "agents.staging.keep"]  # what keeps sealed values and uploads while a request waits

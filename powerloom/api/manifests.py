@@ -12,10 +12,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from accounts.names import Name
 from powerloom.kernel.errors import NotFound, TooLarge
 from powerloom.manifests.apply import apply
 from powerloom.manifests.export import exported
-from powerloom.manifests.plan import plan, plan_removal
+from powerloom.manifests.plan import Wish, plan
 from powerloom.manifests.shapes import KINDS, OUPath, schema
 from powerloom.web.answers import actor_of, is_dry_run, key_of
 
@@ -35,7 +36,29 @@ Explain = dict[str, Any] | None
 Request = dict[str, Any] | None
 
 
-class How(Schema):
+class Meant(Schema):
+    """What a manifest is part of."""
+
+    set_name: Name | None = Field(
+        None, alias="set", description="The set of manifests that this is; what it names belongs to the set."
+    )
+    prune: bool = Field(
+        False, description="Take away what belongs to the set and is no longer in the manifest. Needs `set`."
+    )
+
+    def wish(self, *, destroy: bool = False) -> Wish:
+        return Wish(self.set_name or "", self.prune, destroy)
+
+
+class Left(Schema):
+    """What a manifest is part of, where it is taken away."""
+
+    set_name: Name | None = Field(
+        None, alias="set", description="The set that what is taken away belongs to no longer."
+    )
+
+
+class How(Meant):
     """How a manifest is applied."""
 
     strict: bool = Field(False, description="Refuse a foreign server that does not answer, instead of warning.")
@@ -106,8 +129,8 @@ class Where(Schema):
     summary="Say what a manifest would do",
     openapi_extra=TAKES_YAML,
 )
-def plan_manifest(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(plan(_text(request), actor_of(request)).as_json())
+def plan_manifest(request: HttpRequest, meant: Query[Meant]) -> HttpResponse:
+    return JsonResponse(plan(_text(request), actor_of(request), meant.wish()).as_json())
 
 
 @router.post(
@@ -118,7 +141,7 @@ def plan_manifest(request: HttpRequest) -> HttpResponse:
 )
 def apply_manifest(request: HttpRequest, how: Query[How]) -> HttpResponse:
     actor = actor_of(request)
-    planned = plan(_text(request), actor)
+    planned = plan(_text(request), actor, how.wish())
     if is_dry_run(request):
         return JsonResponse(planned.as_json())
     applied = apply(planned, actor, strict=how.strict, best_effort=how.best_effort, key=key_of(request))
@@ -131,13 +154,13 @@ def apply_manifest(request: HttpRequest, how: Query[How]) -> HttpResponse:
     summary="Take away what a manifest names, as one set",
     openapi_extra=TAKES_YAML,
 )
-def destroy_manifest(request: HttpRequest) -> HttpResponse:
+def destroy_manifest(request: HttpRequest, left: Query[Left]) -> HttpResponse:
     """Take away what a manifest names, as one set, what rests on others first.
 
     What is not there is left alone. With `dry_run=true` it answers as a plan does.
     """
     actor = actor_of(request)
-    planned = plan_removal(_text(request), actor)
+    planned = plan(_text(request), actor, Wish(left.set_name or "", destroy=True))
     if is_dry_run(request):
         return JsonResponse(planned.as_json())
     applied = apply(planned, actor, strict=False, best_effort=False, key=key_of(request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any  # JSON
 from uuid import UUID
@@ -12,7 +12,7 @@ from agents.commands import CreateServer
 from agents.handshakes import HandshakeFailed
 from powerloom.commands.bus import submit_all
 from powerloom.commands.idempotency import Key
-from powerloom.commands.registry import Held
+from powerloom.commands.registry import Command, Held
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
 from powerloom.manifests.plan import Plan
@@ -42,7 +42,7 @@ def apply(plan: Plan, actor: Actor, *, strict: bool, best_effort: bool, key: Key
 
 
 def _whole(plan: Plan, actor: Actor, key: Key | None) -> Applied:
-    commands = plan.commands
+    commands = [command for command, _ in plan.parts]
     held = submit_all(commands, actor=actor, key=key) if commands else None
     done = "held" if isinstance(held, Held) else "applied"
     request = held.request if isinstance(held, Held) else None
@@ -54,27 +54,33 @@ def _each(plan: Plan, actor: Actor) -> Applied:
     applied = Applied(plan)
     unmade: dict[UUID, str] = {}
     for step in plan.steps:
-        outcome = _alone(step, actor, unmade)
+        outcome = _alone(step, _with_record(step, plan), actor, unmade)
         if outcome["status"] not in {"applied", "noop"}:
             unmade |= dict.fromkeys(made_by(step.commands), step.document.address)
         applied.outcomes.append(outcome)
     return applied
 
 
-def _alone(step: Step, actor: Actor, unmade: Mapping[UUID, str]) -> dict[str, Any]:
-    if not step.commands:
+def _with_record(step: Step, plan: Plan) -> list[Command]:
+    """Return a step's commands with what they mean to the set of manifests, said while the thing is there."""
+    record = plan.records([step])
+    return [*record, *step.commands] if step.act == Verb.DELETE else [*step.commands, *record]
+
+
+def _alone(step: Step, commands: Sequence[Command], actor: Actor, unmade: Mapping[UUID, str]) -> dict[str, Any]:
+    if not commands:
         return _outcome(step, STATUSES.get(step.verb, "failed"))
     if lacking := [unmade[id_] for id_ in ids_in(step.commands) if id_ in unmade]:
         step.why = f"It rests on {lacking[0]}, which was not made."
         return _outcome(step, "failed")
     try:
-        outcome = submit_all(step.commands, actor=actor)
+        outcome = submit_all(commands, actor=actor)
     except PowerloomError as error:
         step.note(error)
         return _outcome(step, STATUSES.get(step.verb, "failed"))
     if isinstance(outcome, Held):
         return _outcome(step, "held", outcome.request)
-    return _outcome(step, "applied")
+    return _outcome(step, "applied" if step.commands else "noop")
 
 
 def _shake_hands(plan: Plan, actor: Actor, *, strict: bool) -> None:

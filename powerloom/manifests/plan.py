@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from powerloom.commands.bus import preview
 from powerloom.commands.registry import Command
-from powerloom.kernel.errors import PowerloomError
+from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.explanation import Explanation, Fact, Remedy
 from powerloom.kernel.refs import Actor
 from powerloom.manifests import parse
@@ -24,8 +24,18 @@ from powerloom.manifests.documents import Document, validated
 from powerloom.manifests.planners import PLANNERS
 from powerloom.manifests.planners.removals import removal
 from powerloom.manifests.scene import Missing, Scene
+from powerloom.manifests.sets import Membership, member_of
 from powerloom.manifests.steps import Planner, Step, Unfit, Verb, ids_in
 from powerloom.reconcile import forecast
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a manifest is meant. `prune` takes away what the set has and no document names; `destroy`, what they name."""
+
+    set_name: str = ""
+    prune: bool = False
+    destroy: bool = False
 
 
 @dataclass
@@ -33,13 +43,25 @@ class Plan:
     """The steps, in the order in which they would be applied, and what the set as a whole would meet."""
 
     steps: list[Step]
+    scene: Scene
+    membership: Membership | None = None
     held_by: list[str] = field(default_factory=list)
     calls: dict[forecast.Thing, str] = field(default_factory=dict)
 
     @property
-    def commands(self) -> list[Command]:
-        """The whole set, in order."""
-        return [command for step in self.steps for command in step.commands]
+    def parts(self) -> list[tuple[Command, Step | None]]:
+        """The whole set, in order, each command with its step. What belongs to the set is recorded between what is made
+        and what is taken away: the OUs of both are there.
+        """
+        made = [step for step in self.steps if step.act != Verb.DELETE]
+        gone = [step for step in self.steps if step.act == Verb.DELETE]
+        parts: list[tuple[Command, Step | None]] = [(command, step) for step in made for command in step.commands]
+        parts += [(command, None) for command in self.records(self.steps)]
+        return parts + [(command, step) for step in gone for command in step.commands]
+
+    def records(self, steps: Sequence[Step]) -> list[Command]:
+        """Return what makes the set of manifests hold what these steps leave."""
+        return self.membership.records(steps, self.scene) if self.membership else []
 
     @property
     def is_fit(self) -> bool:
@@ -58,18 +80,41 @@ class Plan:
         }
 
 
-def plan(text: bytes, actor: Actor) -> Plan:
+def plan(text: bytes, actor: Actor, wish: Wish) -> Plan:
     """Return what a manifest would do for this actor. Raises `Invalid` when it cannot be read."""
+    if wish.prune and not wish.set_name:
+        raise Invalid("Name the set to prune: set=NAME.", field="set")
     documents = validated(parse.read(text))
-    scene = Scene(actor, documents)
-    return _tried([_step(document, scene, _making) for document in sorted(documents, key=_order)], actor)
+    membership = Membership.of(wish.set_name, actor) if wish.set_name else None
+    gone = membership.documents(documents) if membership and wish.prune else []
+    scene = Scene(actor, [*documents, *gone])
+    planned = Plan(_steps(documents, scene, wish) + _pruned(gone, scene, membership), scene, membership)
+    _try(planned, actor)
+    return planned
 
 
-def plan_removal(text: bytes, actor: Actor) -> Plan:
-    """Return what taking away everything that a manifest names would do: what rests on others goes first."""
-    documents = validated(parse.read(text))
-    scene = Scene(actor, documents)
-    return _tried([_step(document, scene, removal) for document in sorted(documents, key=_order, reverse=True)], actor)
+def _steps(documents: Iterable[Document], scene: Scene, wish: Wish) -> list[Step]:
+    planner = removal if wish.destroy else _making
+    steps = [_step(document, scene, planner) for document in sorted(documents, key=_order, reverse=wish.destroy)]
+    for step in steps if wish.set_name else ():
+        step.member, step.leaves = member_of(step.document, scene), wish.destroy
+    return steps
+
+
+def _pruned(gone: Iterable[Document], scene: Scene, membership: Membership | None) -> list[Step]:
+    """Return a step for each thing of the set that left the manifest and that the actor sees."""
+    steps = []
+    for document in sorted(gone, key=_order, reverse=True):
+        member = member_of(document, scene)
+        if membership is None or member is None or not membership.holds(member):
+            continue
+        if membership.is_shared(member):
+            step = Step(document, Verb.NOOP, why="Another set names it too, so it only leaves this one.")
+        else:
+            step = _step(document, scene, removal)
+        step.member, step.leaves = member, True
+        steps.append(step)
+    return steps
 
 
 def _order(document: Document) -> tuple[int, int, int]:
@@ -95,42 +140,33 @@ def _step(document: Document, scene: Scene, planner: Planner) -> Step:
         return Step(document, Verb.INVALID, why=f"{'.'.join(map(str, first['loc']))}: {words}")
 
 
-def _tried(steps: list[Step], actor: Actor) -> Plan:
+def _try(planned: Plan, actor: Actor) -> None:
     """Run the set and roll it back; whatever is refused is marked and left out, and the rest is tried again."""
-    planned = Plan(steps)
-    while commands := planned.commands:
+    while parts := planned.parts:
         try:
-            found = preview(commands, actor=actor)
+            found = preview([command for command, _ in parts], actor=actor)
         except PowerloomError as error:
-            refused = _step_at(steps, error.position or 0)
+            _, refused = parts[error.position or 0]
+            if refused is None:
+                raise
             refused.note(error)
             refused.commands = []
             continue
         planned.calls = forecast.classes_of(found.calls)
-        _share(steps, planned.calls)
+        _share(planned.steps, planned.calls)
         if found.held:
             planned.held_by = found.held["policies"]
-            _mark_held(steps, found.held)
-        break
-    return planned
+            _mark_held([step for _, step in parts], found.held)
+        return
 
 
-def _step_at(steps: Sequence[Step], position: int) -> Step:
-    for step in steps:
-        if position < len(step.commands):
-            return step
-        position -= len(step.commands)
-    raise IndexError(position)
-
-
-def _mark_held(steps: Sequence[Step], held: Mapping[str, Any]) -> None:
+def _mark_held(steps: Sequence[Step | None], held: Mapping[str, Any]) -> None:
     names: dict[int, set[str]] = {}
     for position in held["commands"]:
-        step = _step_at(steps, position)
-        names.setdefault(id(step), set()).update(held["by"].get(str(position), ()))
-        step.verb = Verb.HELD
-    for step in steps:
-        if step.verb == Verb.HELD:
+        step = steps[position]
+        if step is not None:
+            names.setdefault(id(step), set()).update(held["by"].get(str(position), ()))
+            step.verb = Verb.HELD
             _explain_hold(step, sorted(names[id(step)]))
 
 

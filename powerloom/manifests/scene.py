@@ -65,6 +65,11 @@ class Scene:
             return self.users[rest]
         return self.ou_id(rest) if kind == "ou" else self.thing_id(kind.capitalize(), rest)
 
+    def policy_id(self, name: str) -> UUID:
+        """Return the id of an approval policy by its name. Raises `Missing`."""
+        row = self.policies.get(name)
+        return row.id if row else self._made("ApprovalPolicy", name, f"the ApprovalPolicy {name}")
+
     def role(self, name: str) -> Role:
         """Return a role by its name. Raises `Missing`."""
         if name not in self.roles:

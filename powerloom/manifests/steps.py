@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from powerloom.commands.registry import Command
 from powerloom.kernel.errors import Denied, NotFound, PowerloomError
+from powerloom.manifests.commands import Member
 from powerloom.manifests.documents import Document
 from powerloom.manifests.scene import Scene
 
@@ -29,7 +30,8 @@ class Verb(StrEnum):
 @dataclass
 class Step:
     """One document's part in a plan. `act` is what it asks for, `verb` what would come of it, which may be that it is
-    held, denied or invalid. `changes` is field → (now, then).
+    held, denied or invalid. `changes` is field → (now, then). `member` is what it is about, where a set is applied;
+    `leaves`: it is to be in the set no longer.
     """
 
     document: Document
@@ -41,6 +43,8 @@ class Step:
     explain: dict[str, Any] | None = None
     calls: int = 0
     minutes: float | None = None
+    member: Member | None = None
+    leaves: bool = False
     verb: Verb = field(init=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,8 @@ from powerloom.manifests.steps import Step, Unfit, Verb, created, differences, n
 
 
 def policy(document: Document, scene: Scene) -> Step:
-    row = scene.policies.get(document.metadata.name)
+    name = document.metadata.name
+    row = scene.policies.get(name)
     said = named(document)
     fields = {name: value for name, value in said.items() if not name.startswith("approver_")}
     if row is None:
@@ -23,12 +24,13 @@ def policy(document: Document, scene: Scene) -> Step:
         command = CreatePolicy.model_validate(
             {
                 "id": new_id(),
-                "name": document.metadata.name,
+                "name": name,
                 "scope_ou_id": scope_ou_id,
                 **fields,
                 **_approver(document, scene),
             }
         )
+        scene.made["ApprovalPolicy", name] = command.id
         return created(document, command)
     if row.scope_path.rstrip("/") != document.metadata.scope_ou_path:
         raise Unfit(f"The policy {row.name} guards {row.scope_path.rstrip('/')} for good.", "metadata", "scope_ou_path")

@@ -1,0 +1,70 @@
+"""What belongs to a set of manifests is itself governed: whoever names a thing for a set lets the set prune it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar  # Any: metadata is the JSON of a document
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from accounts.names import Name
+from accounts.queries import ou_for
+from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.kernel.refs import Actor, Target
+from powerloom.manifests.actions import Action
+from powerloom.manifests.models import SetMember
+
+
+class Member(BaseModel):
+    """One thing of a kind, by the ids that it is known by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    key: Annotated[list[str], Field(min_length=1, max_length=4)]
+    address: str
+    metadata: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.key)
+
+
+class RecordMembers(Command):
+    """Say which things in an OU belong to a set of manifests from now on, and which no longer do."""
+
+    action: ClassVar[str] = Action.MANIFEST_SET_RECORD
+    ou_id: UUID
+    set_name: Name
+    joined: list[Member] = []
+    left: list[Member] = []
+
+
+def load_ou(command: RecordMembers, actor: Actor) -> Subject:
+    ou = ou_for(actor, command.ou_id)
+    set_id = uuid5(ou.organization_id, command.set_name)
+    return Subject(ou, Target("manifest_set", set_id, command.set_name, ou.organization_id, ou.path))
+
+
+@handles(RecordMembers, load=load_ou)
+def record_members(command: RecordMembers, *, subject: Subject, actor: Actor) -> Change:
+    ou = subject.row
+    mine = SetMember.objects.filter(organization_id=ou.organization_id, set_name=command.set_name)
+    mine.filter(ou=ou, key__in=[one.text for one in command.left]).delete()
+    rows = [
+        SetMember(
+            organization_id=ou.organization_id,
+            ou=ou,
+            set_name=command.set_name,
+            kind=one.kind,
+            key=one.text,
+            metadata=one.metadata,
+        )
+        for one in command.joined
+    ]
+    SetMember.objects.bulk_create(rows, ignore_conflicts=True)
+    return Change(ou, {"left": _named(command.left)}, {"joined": _named(command.joined)})
+
+
+def _named(members: list[Member]) -> list[str]:
+    return [f"{one.kind} {one.address}" for one in members]
