@@ -17,8 +17,8 @@ from django.db import connection
 
 pytest_plugins = ["tests.browser", "tests.database", "tests.shop", "tests.foreign", "tests.world"]
 
-# Pure, or about the wire; these, and what a browser shows, do not change with the database: one run is enough.
-ONCE = {"unit", "house", "contract"}
+# Pure, about the wire, or about pages and terminals; these do not change with the database: one run is enough.
+ONCE = {"unit", "house", "contract", "console", "cli"}
 HERE = Path(__file__).parent
 
 
@@ -28,7 +28,7 @@ def fewer(examples: int) -> int:
 
 
 # A busy machine is no counterexample.
-hypothesis.settings.register_profile("powerloom", deadline=None, max_examples=fewer(100))
+hypothesis.settings.register_profile("powerloom", deadline=None, max_examples=fewer(60))
 hypothesis.settings.load_profile("powerloom")
 
 

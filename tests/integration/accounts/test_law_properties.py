@@ -195,7 +195,7 @@ def explained(actor: Actor, ou: OU) -> dict[str, Any]:
 
 
 @given(plan=plans)
-@settings(max_examples=fewer(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -> None:
     with undone():
         made = Made(plan)
