@@ -1,7 +1,8 @@
 """Which agents a set of commands changes underneath, wherever they live: what policies that guard agents look at.
 
 Whatever made the reconciler push an agent again has changed it. What changes an agent without a push (the policy and
-the secrets of a deployment, which the fleet reads at each call; a credential, which goes into its vault) is asked here.
+the secrets of a deployment, which the fleet reads at each call; a credential, which goes into its vault; a right by
+which it gets back what is withheld from it) is asked here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.db.models import Q
 
 from accounts.actions import Action as AccountsAction
 from accounts.law import shown
+from agents import withholding
 from agents.actions import Action
 from agents.kinds import SyncKind
 from agents.models import Agent, Credential
@@ -34,7 +36,8 @@ def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Targ
     """
     pushed = reached_ids(stale, SyncKind.AGENT)
     made = {case.target.id for case in cases if case.command.action == Action.AGENT_CREATE}
-    changed = (pushed | _through_the_fleet(cases) | _through_the_vault(cases, stale)) - made
+    ways = (_through_the_fleet(cases), _through_the_vault(cases, stale), _through_rights(cases))
+    changed = pushed.union(*ways) - made
     if not changed:
         return []
     organization_id = cases[0].actor.organization_id
@@ -73,3 +76,10 @@ def _through_the_vault(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -
     given = {case.target.id for case in cases if case.command.action in CREDENTIAL_CHANGES}
     pushed = given & reached_ids(stale, SyncKind.CREDENTIAL)
     return set(Credential.objects.filter(pk__in=pushed).values_list("agent_id", flat=True)) if pushed else set()
+
+
+def _through_rights(cases: Sequence[Case]) -> set[UUID]:
+    """Return the agents that get back an attached thing: the set gives the right that its principal had lost."""
+    organization_id = cases[0].actor.organization_id
+    widens = any(case.handler.changes_access for case in cases)
+    return withholding.coming_back(organization_id) if widens and organization_id else set()

@@ -97,7 +97,7 @@ def _by_kind(case: Case) -> Asked:
         policy_name="access request",
         policy_generation=0,
         ou_path=case.target.ou_path,
-        approver=f"whoever may {GRANTING} there and holds what is asked",
+        approver=f"people who may give the role {case.target.name}",
         quorum=1,
         ttl=timedelta(seconds=DEFAULT_TTL_SECONDS),
         approver_action=GRANTING,

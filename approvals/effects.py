@@ -45,7 +45,7 @@ class Effect:
 
 def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
     """Return every effect of the set, the commands' own first. `stale` is what it made the reconciler push again."""
-    holdable = [case for case in cases if case.handler.holdable]
+    holdable = [case for case in cases if case.handler.holdable and not (case.change and case.change.only_revokes)]
     own = [Effect(case.command.action, case.target, case) for case in holdable]
     if not holdable:
         return []

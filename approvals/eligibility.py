@@ -7,10 +7,11 @@ request touches, and has not asked for it. Being named by a policy is enough; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, RoleAction, User
@@ -99,6 +100,59 @@ def anybody(demands: Iterable[Demand], *, but: Sequence[str] = ()) -> QuerySet[U
     for demand in demands:
         named |= Q(pk__in=people(demand, but=but).values("pk"))
     return User.objects.filter(named)
+
+
+def first_people(demands: Sequence[Demand], *, but: Sequence[str], most: int) -> list[list[str]]:
+    """Return for each demand the first `most` people by e-mail who could decide it now; two queries for any number of
+    demands that name a role or a group, and some more for each that names an action.
+    """
+    naming = _principals_named([demand for demand in demands if not demand.approver_action])
+    emails = _first_emails({id_ for ids in naming.values() for id_ in ids}, but=but, most=most)
+    return [
+        list(people(demand, but=but).order_by("email").values_list("email", flat=True)[:most])
+        if demand.approver_action
+        else sorted({email for id_ in naming[_named(demand)] for email in emails.get(id_, ())})[:most]
+        for demand in demands
+    ]
+
+
+Named = tuple[UUID, UUID | None, UUID | None, UUID | None]
+
+
+def _named(demand: Demand) -> Named:
+    return demand.ou_id, demand.approver_role_id, demand.approver_group_id, demand.approver_user_id
+
+
+def _principals_named(demands: Sequence[Demand]) -> dict[Named, set[UUID]]:
+    """Return whom the demands are asked of: groups and people that they name, and whoever is bound to their roles."""
+    roles = {demand.approver_role_id for demand in demands if demand.approver_role_id}
+    ous = {demand.ou_id for demand in demands}
+    bound: dict[tuple[UUID, UUID], set[UUID]] = {}
+    live = _live_bindings().filter(role_id__in=roles, scope_ou__below__descendant_id__in=ous)
+    for role, ou, principal in live.values_list("role_id", "scope_ou__below__descendant_id", "principal_id"):
+        bound.setdefault((role, ou), set()).add(principal)
+    found: dict[Named, set[UUID]] = {}
+    for ou_id, role_id, group_id, user_id in map(_named, demands):
+        named = {id_ for id_ in (group_id, user_id) if id_} | (bound.get((role_id, ou_id), set()) if role_id else set())
+        found[ou_id, role_id, group_id, user_id] = named
+    return found
+
+
+def _first_emails(principals: Collection[UUID], *, but: Sequence[str], most: int) -> dict[UUID, list[str]]:
+    """Return the first e-mails of those for whom each principal speaks: of several together, the first are among
+    these.
+    """
+    rows = PrincipalClosure.objects.filter(principal_id__in=principals).exclude(
+        member_id__in=[UUID(asker) for asker in but]
+    )
+    person = User.objects.filter(pk=OuterRef("member_id"), is_active=True)
+    ranked = rows.annotate(email=Subquery(person.values("email"))).filter(email__isnull=False)
+    place = Window(RowNumber(), partition_by="principal_id", order_by="email")
+    first = ranked.annotate(place=place).filter(place__lte=most)
+    found: dict[UUID, list[str]] = {}
+    for principal, email in first.values_list("principal_id", "email"):
+        found.setdefault(principal, []).append(email)
+    return found
 
 
 def _holders(ou: OU, roles: Q, decision: str = DecisionType.ALLOW) -> QuerySet[PrincipalClosure, UUID]:

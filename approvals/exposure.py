@@ -6,7 +6,7 @@ besides that, and nobody sees the bindings of who asked but himself and who may 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
 from uuid import UUID
@@ -41,6 +41,7 @@ class Eyes:
 class Exposure:
     """The parts of a request as its reader sees them. `unread` says of each thing out of his sight where it is."""
 
+    name: str
     changes: list[JSON]
     effects: list[JSON]
     commands: list[JSON]
@@ -67,6 +68,7 @@ def _exposed(eyes: Eyes, request: ApprovalRequest) -> Exposure:
     ids -= asked
     is_hidden = [change["target"]["id"] in ids for change in request.diff]
     return Exposure(
+        name=names(actor, [request])[request.pk],
         changes=[_change(one) if out else one for one, out in zip(request.diff, is_hidden, strict=True)],
         effects=[_effect(one, is_seen=one["id"] not in ids) for one in request.effects],
         commands=[_command(one) if out else one for one, out in zip(request.commands, is_hidden, strict=True)],
@@ -74,6 +76,21 @@ def _exposed(eyes: Eyes, request: ApprovalRequest) -> Exposure:
         failure=_failure(eyes, request),
         unread=[f"{effect['kind']} in {shown(effect['ou_path'])}" for effect in hidden],
     )
+
+
+def names(actor: Actor, requests: Sequence[ApprovalRequest]) -> dict[UUID, str]:
+    """Return for each request the name of what it changes, for who asked and who may read that; a constant number of
+    queries.
+    """
+    kinds = {f"{request.target_kind}:read" for request in requests} & set(known_actions())
+    eyes = Eyes(actor, sorted(kinds))
+    return {request.pk: _name(eyes, request, kinds) for request in requests}
+
+
+def _name(eyes: Eyes, request: ApprovalRequest, kinds: Container[str]) -> str:
+    action, place = f"{request.target_kind}:read", request.diff[0]["target"]["ou_path"]
+    is_open = action not in kinds or request.requester_id == eyes.actor.id
+    return request.target_name if is_open or eyes.see(action, place, request.target_id) else UNSEEN_THING
 
 
 def unread(actor: Actor, request: ApprovalRequest) -> list[JSON]:

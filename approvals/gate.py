@@ -3,7 +3,7 @@
     hold(actor, handlers)                  before the set runs: the policies as they are
       → judge(cases, stale, ticket, dry_run)   after it ran, in its transaction
            None                            it may pass; with a ticket, its request is applied in this very transaction
-           a function                      what opens the request, once the set is rolled back
+           a function                      what opens the request, or foretells it, once the set is rolled back
 
 A ticket lets pass what was approved and nothing else: the same objects in the same state, every policy of this moment
 met by people who may still decide.
@@ -17,8 +17,8 @@ from typing import Any  # a request is rendered as JSON
 from django.utils import timezone
 
 from approvals import clearance, effects, notices, opening
-from approvals.demands import ACCESS_REQUEST, Asked, demands_for, standing
-from approvals.matching import Match, Policies
+from approvals.demands import Asked, demands_for, standing
+from approvals.matching import Policies
 from approvals.models import Outcome, Status
 from approvals.tickets import Ticket
 from powerloom.commands.registry import Case, Handler
@@ -26,16 +26,14 @@ from powerloom.kernel.errors import AlreadyDecided, JustificationRequired
 from powerloom.kernel.refs import Actor
 
 Stale = Sequence[dict[str, Any]]
-Judge = Callable[..., Callable[[], Any] | dict[str, Any] | None]
+Judge = Callable[..., Callable[[], Any] | None]
 
 
 def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
     """Return the step for one set of one actor. The system's own commands are held by nobody."""
     policies = Policies(actor.organization_id, handlers)
 
-    def judge(
-        cases: Sequence[Case], stale: Stale, *, ticket: Ticket | None, dry_run: bool
-    ) -> Callable[[], Any] | dict[str, Any] | None:
+    def judge(cases: Sequence[Case], stale: Stale, *, ticket: Ticket | None, dry_run: bool) -> Callable[[], Any] | None:
         if actor.kind == "system" and ticket is None:
             return None
         caused = effects.of(cases, stale)
@@ -48,7 +46,7 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         if not asked:
             return None
         if dry_run:
-            return _foretold(cases, matches, asked)
+            return opening.foreteller(actor, cases, caused, matches, asked)
         _want_justification(actor, asked)
         return opening.opener(actor, cases, caused, matches, asked, stale)
 
@@ -73,14 +71,3 @@ def _want_justification(actor: Actor, asked: Sequence[Asked]) -> None:
             f"The policy {names} holds this and wants to know why. Say it in the header X-Approval-Justification.",
             policies=sorted({one.policy_name for one in wanting}),
         )
-
-
-def _foretold(cases: Sequence[Case], matches: Sequence[Match], asked: Sequence[Asked]) -> dict[str, Any]:
-    """Return who would hold the set, and which of its commands by their position; `by` says by which policies each."""
-    held: dict[int, set[str]] = {}
-    for match in matches:
-        held.setdefault(id(match.effect.case), set()).add(match.policy.name)
-    by_kind = {place for place, case in enumerate(cases) if case.command.action == ACCESS_REQUEST}
-    by = {str(place): sorted(held[id(case)]) for place, case in enumerate(cases) if id(case) in held}
-    positions = {int(place) for place in by} | by_kind
-    return {"policies": sorted({one.policy_name for one in asked}), "commands": sorted(positions), "by": by}

@@ -10,7 +10,9 @@ from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from accounts.law import shown
+from accounts.tokens import actor_of_user
 from approvals import errands
+from approvals.exposure import names
 from approvals.models import Mail
 from approvals.telling import ASKED
 from powerloom.web.text import visible
@@ -52,7 +54,7 @@ def _send(mail: Mail) -> None:
 
 def _message(mail: Mail, *, is_last: bool) -> EmailMessage:
     request = mail.notice.request
-    what = visible(f"{request.action} {request.target_name}")
+    what = visible(f"{request.action} {names(actor_of_user(mail.user), [request])[request.pk]}")
     lines = [
         f"{visible(request.requester_ref)} asked for {what} on {shown(request.ou.path)}.",
         "",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any  # JSON
 from uuid import UUID
 
@@ -18,12 +19,12 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from accounts.models import OU
-from approvals import notices, reasons
-from approvals.demands import CONFIRMING, Asked
+from approvals import eligibility, notices, patterns, reasons
+from approvals.demands import ACCESS_REQUEST, CONFIRMING, Asked
 from approvals.effects import Effect
 from approvals.matching import Match
 from approvals.models import ApprovalRequest, Demand, Status
-from approvals.rows import demands_of, held_row
+from approvals.rows import MOST_NAMED, demands_of, held_row
 from approvals.tickets import actor_as_json, digest_of, ids_in, marks_of, stored
 from powerloom.audit import log as audit
 from powerloom.audit.log import Record
@@ -45,17 +46,49 @@ def opener(
     asked: Sequence[Asked],
     stale: Sequence[dict[str, Any]],
 ) -> Callable[[], dict[str, Any]]:
-    """Return the function that opens the request, or finds the pending one, and answers as the edge shows it."""
+    """Return the function that opens the request, or finds the pending one, and answers as the edge shows it; its
+    queries do not grow with the policies that hold it.
+    """
     # Everything is read off the set now: outside, its rows are as they were before it.
     wanted = _request(actor, cases, caused, asked, stale)
 
     def open_it() -> dict[str, Any]:
         request, is_new = _opened(wanted, asked, actor)
         demands = demands_of(request)
-        why = reasons.of_hold(actor, request, cases[0].decision, matches, demands)
-        return held_row(request, demands, is_new=is_new) | {"explain": why}
+        deciders = _deciders(request, demands)
+        approvers = sorted(set(chain.from_iterable(deciders)))[:MOST_NAMED]
+        why = reasons.of_hold(actor, request, cases[0].decision, matches, demands, deciders)
+        return held_row(request, demands, approvers, is_new=is_new) | {"explain": why}
 
     return open_it
+
+
+def foreteller(
+    actor: Actor, cases: Sequence[Case], caused: Sequence[Effect], matches: Sequence[Match], asked: Sequence[Asked]
+) -> Callable[[], dict[str, Any]]:
+    """Return the function that says who would hold the set, which of its commands by their position, by which policies
+    each, and why.
+    """
+    wanted = _request(actor, cases, caused, asked, [])
+    held: dict[int, set[str]] = {}
+    for match in matches:
+        held.setdefault(id(match.effect.case), set()).add(match.policy.name)
+    by = {str(place): sorted(held[id(case)]) for place, case in enumerate(cases) if id(case) in held}
+    by_kind = {place for place, case in enumerate(cases) if case.command.action == ACCESS_REQUEST}
+    positions = sorted({int(place) for place in by} | by_kind)
+
+    def foretell() -> dict[str, Any]:
+        demands = _placed(wanted, asked)
+        deciders = _deciders(wanted, demands)
+        why = reasons.of_hold(actor, wanted, cases[0].decision, matches, demands, deciders)
+        policies = sorted({one.policy_name for one in asked})
+        return {"policies": policies, "commands": positions, "by": by, "explain": why}
+
+    return foretell
+
+
+def _deciders(request: ApprovalRequest, demands: Sequence[Demand]) -> list[list[str]]:
+    return eligibility.first_people(demands, but=request.askers, most=MOST_NAMED)
 
 
 def _request(
@@ -116,26 +149,32 @@ def _opened(wanted: ApprovalRequest, asked: Sequence[Asked], actor: Actor) -> tu
 
 def _insert(wanted: ApprovalRequest, asked: Sequence[Asked], actor: Actor) -> None:
     _check_room(wanted)
-    paths = {wanted.effects[0]["ou_path"], *(one.ou_path for one in asked)}
-    ous = {ou.path: ou for ou in OU.objects.filter(Q(organization_id=wanted.organization_id), path__in=paths)}
-    # What lies in an OU that is yet to be made is judged at the OU above it.
-    place = {path: _nearest(path, ous, wanted.organization_id) for path in paths}
-    wanted.ou = place[wanted.effects[0]["ou_path"]]
+    demands = _placed(wanted, asked)
     wanted.save(force_insert=True)
-    Demand.objects.bulk_create(demand_row(wanted, one, place[one.ou_path]) for one in asked)
+    Demand.objects.bulk_create(demands)
     keep_staged(wanted.commands, wanted.expires_at + AFTER_EXPIRY)
     notices.note(wanted, "asked")
     audit.append([record_of(wanted, asked)], actor=actor)
 
 
-def _nearest(path: str, ous: dict[str, OU], organization_id: UUID) -> OU:
-    if path in ous:
-        return ous[path]
-    parts = path.strip("/").split("/")
-    above = [f"/{'/'.join(parts[:count])}/" for count in range(1, len(parts))]
-    found = OU.objects.filter(organization_id=organization_id, path__in=above, archived_at__isnull=True)
-    nearest = found.order_by("-path").first()
-    return nearest or OU.objects.get(organization_id=organization_id, parent__isnull=True)
+def _placed(wanted: ApprovalRequest, asked: Sequence[Asked]) -> list[Demand]:
+    """Return the demands, unsaved, and put the request where what it changes lies. What lies in an OU that is yet to be
+    made is judged at the OU above it.
+    """
+    place = _places({wanted.effects[0]["ou_path"], *(one.ou_path for one in asked)}, wanted.organization_id)
+    wanted.ou = place[wanted.effects[0]["ou_path"]]
+    return [demand_row(wanted, one, place[one.ou_path]) for one in asked]
+
+
+def _places(paths: Iterable[str], organization_id: UUID) -> dict[str, OU]:
+    """Return for each path the OU there, or the nearest live one above; one query."""
+    upward = {path: patterns.paths_to(path)[::-1] for path in paths}
+    wanted = {path for ways in upward.values() for path in ways}
+    ous = {ou.path: ou for ou in OU.objects.filter(Q(organization_id=organization_id), path__in=wanted)}
+    return {
+        path: next(ous[way] for way in ways if way in ous and (way == path or ous[way].archived_at is None))
+        for path, ways in upward.items()
+    }
 
 
 def demand_row(request: ApprovalRequest, one: Asked, ou: OU) -> Demand:

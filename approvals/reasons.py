@@ -10,15 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any  # JSON
 
 from accounts.law import shown
-from approvals import eligibility
 from approvals.actions import Action
 from approvals.exposure import UNSEEN_THING, Eyes
 from approvals.matching import Match
 from approvals.models import ApprovalRequest, Demand
 from powerloom.kernel.explanation import UNSEEN, Explanation, Fact, Remedy
 from powerloom.kernel.refs import Actor
-
-MOST_NAMED = 5
 
 
 def of_hold(
@@ -27,9 +24,11 @@ def of_hold(
     decision: Mapping[str, Any],
     matches: Sequence[Match],
     demands: Sequence[Demand],
+    deciders: Sequence[Sequence[str]],
 ) -> dict[str, Any]:
     """Return why the set waits, what each policy matched on, who decides and until when. `decision` is how the actor's
-    own rights allowed it. Asked once the set is rolled back, so that it gives nobody eyes.
+    own rights allowed it, `deciders` some people for each demand. Asked once the set is rolled back, so that it gives
+    nobody eyes; a constant number of queries.
     """
     eyes = Eyes(actor, [Action.APPROVAL_POLICY_READ, *(f"{match.effect.target.kind}:read" for match in matches)])
     facts = [_rights(decision), *_policies(eyes, matches)]
@@ -37,7 +36,7 @@ def of_hold(
         demand.policy_id is None for demand in demands
     )
     facts.append(Fact("clock", f"it waits until {request.expires_at:%Y-%m-%d %H:%M} UTC, then it ends unapplied"))
-    return Explanation(tuple(facts), tuple(_approve(request, demand) for demand in demands)).as_json()
+    return Explanation(tuple(facts), tuple(map(_approve, demands, deciders))).as_json()
 
 
 def _rights(decision: Mapping[str, Any]) -> Fact:
@@ -77,10 +76,15 @@ def _condition(match: Match) -> str:
     return f" where {condition}" if condition else ""
 
 
-def _approve(request: ApprovalRequest, demand: Demand) -> Remedy:
-    emails = eligibility.people(demand, but=request.askers).order_by("email").values_list("email", flat=True)
+def _approve(demand: Demand, deciders: Sequence[str]) -> Remedy:
     more = {"quorum": demand.quorum, "policy": demand.policy_name}
-    who = tuple(f"user:{email}" for email in emails[:MOST_NAMED])
+    return Remedy("approve", _how(demand), tuple(f"user:{email}" for email in deciders), more=more)
+
+
+def _how(demand: Demand) -> str:
+    place = shown(demand.ou.path)
+    if demand.role_given_id:
+        needed = f"{demand.approver_action} and every right of that role on {place}"
+        return f"Have it approved by one of the {demand.approver}: it takes {needed}."
     times = "" if demand.quorum == 1 else f", {demand.quorum} of them"
-    text = f"Have it approved by {demand.approver} on {shown(demand.ou.path)}{times}."
-    return Remedy("approve", text, who, more=more)
+    return f"Have it approved by {demand.approver} on {place}{times}."

@@ -11,7 +11,7 @@ from uuid import UUID
 from accounts.law import shown
 from approvals import eligibility
 from approvals.demands import CONFIRMING
-from approvals.exposure import Exposure
+from approvals.exposure import UNSEEN_THING, Exposure
 from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Demand
 from powerloom.web.text import visible
 
@@ -23,16 +23,17 @@ def demands_of(request: ApprovalRequest) -> list[Demand]:
     return list(Demand.objects.filter(request=request).select_related("ou").order_by("policy_name", "pk"))
 
 
-def held_row(request: ApprovalRequest, demands: Sequence[Demand], *, is_new: bool) -> dict[str, Any]:
+def held_row(
+    request: ApprovalRequest, demands: Sequence[Demand], approvers: Sequence[str], *, is_new: bool
+) -> dict[str, Any]:
     """Return what a held write answers: the request, who holds it and who can let it pass."""
-    approvers = approvers_of(request, demands)
     policies = sorted({demand.policy_name for demand in demands})
     return {
         "approval_request_id": str(request.id),
         "id": str(request.id),
         "status": request.status,
         "policies": policies,
-        "approvers": approvers,
+        "approvers": list(approvers),
         "expires_at": _time(request.expires_at),
         "is_new": is_new,
         "message": (
@@ -52,13 +53,17 @@ def request_rows(
     requests: Sequence[ApprovalRequest],
     demands: dict[UUID, list[Demand]],
     decisions: dict[UUID, list[Decision]],
+    names: dict[UUID, str],
 ) -> list[dict[str, Any]]:
-    """Return requests as lists show them."""
-    return [request_row(one, demands[one.pk], decisions[one.pk]) for one in requests]
+    """Return requests as lists show them; `names` is what each changes, as its reader may know it."""
+    return [request_row(one, demands[one.pk], decisions[one.pk], names[one.pk]) for one in requests]
 
 
-def request_row(request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision]) -> dict[str, Any]:
+def request_row(
+    request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision], name: str
+) -> dict[str, Any]:
     """Return one request as lists show it. `action` is the verb and `resource_kind` its noun, as clients expect."""
+    is_named = name != UNSEEN_THING
     noun, _, verb = request.action.partition(":")
     return {
         "id": str(request.id),
@@ -67,7 +72,11 @@ def request_row(request: ApprovalRequest, demands: Sequence[Demand], decisions: 
         "resource_kind": noun,
         "action": verb,
         "full_action": request.action,
-        "target": {"kind": request.target_kind, "id": str(request.target_id), "name": request.target_name},
+        "target": {
+            "kind": request.target_kind,
+            "id": str(request.target_id) if is_named else None,
+            "name": name,
+        },
         "requester_id": str(request.requester_id),
         "requester_email": request.requester_ref.partition(":")[2],
         "requester_ref": request.requester_ref,
@@ -75,7 +84,7 @@ def request_row(request: ApprovalRequest, demands: Sequence[Demand], decisions: 
         "scope_ou_id": str(request.ou_id),
         "scope_ou_path": shown(request.ou.path),
         "justification": request.justification,
-        "pending_payload": _payload(request),
+        "pending_payload": _payload(request) if is_named else {},
         "command_count": len(request.commands),
         "demands": [_demand(demand) for demand in demands],
         "decisions": [_decision(decision) for decision in decisions],
@@ -90,7 +99,7 @@ def request_detail(
     request: ApprovalRequest, demands: Sequence[Demand], decisions: Sequence[Decision], seen: Exposure
 ) -> dict[str, Any]:
     """Return one request with all that is needed to decide it, as its reader sees it."""
-    return request_row(request, demands, decisions) | {
+    return request_row(request, demands, decisions, seen.name) | {
         "changes": seen.changes,
         "tool_call": tool_call(request, seen),
         "effects": seen.effects,

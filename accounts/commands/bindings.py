@@ -75,7 +75,7 @@ def load_delete(command: DeleteBinding, actor: Actor) -> Subject:
     return Subject(binding, binding.target())
 
 
-@handles(DeleteBinding, load=load_delete, changes_access=True, holdable=False)
+@handles(DeleteBinding, load=load_delete, changes_access=True)
 def delete_binding(command: DeleteBinding, *, subject: Subject, actor: Actor) -> Change:
     binding: Binding = subject.row
     if binding.decision_type == DecisionType.DENY:
@@ -84,7 +84,7 @@ def delete_binding(command: DeleteBinding, *, subject: Subject, actor: Actor) ->
     binding.save(update_fields=["ended_at"])
     if binding.decision_type == DecisionType.ALLOW:
         escalation.require_a_root_admin(binding.organization_id)
-    return Change(binding, _shown(binding), None)
+    return Change(binding, _shown(binding), None, only_revokes=binding.decision_type == DecisionType.ALLOW)
 
 
 def _check_freeing(actor: Actor, deny: Binding) -> None:

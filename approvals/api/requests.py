@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal  # Any: changes are JSON
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from approvals.bulk import Several
 from approvals.commands import CancelRequest, DecideRequest
 from approvals.commands.policies import Part
 from approvals.commands.requests import Comment
-from approvals.exposure import exposed
+from approvals.exposure import exposed, names
 from approvals.models import ApprovalRequest, Verdict
 from approvals.rows import request_detail, request_rows
 from powerloom.kernel.refs import Actor
@@ -121,7 +122,7 @@ def list_requests(request: HttpRequest, wanted: Query[InboxFilter]) -> HttpRespo
     found = queries.tab(actor_of(request), wanted.tab)
     if wanted.status is not None:
         found = found.filter(status=wanted.status)
-    return listing(request, found, _rows, default_limit=INBOX_PAGE)
+    return listing(request, found, partial(_rows, actor_of(request)), default_limit=INBOX_PAGE)
 
 
 @router.post("/approvals/bulk-cancel", response=BulkCancelOut, summary="Cancel your own pending requests")
@@ -171,5 +172,5 @@ def _decide(request: HttpRequest, request_id: UUID, verdict: Verdict, comment: s
     return perform(request, command, render=detail, find=queries.request_for_read)
 
 
-def _rows(found: Sequence[ApprovalRequest]) -> list[dict[str, Any]]:
-    return request_rows(found, queries.demands_of(found), queries.decisions_of(found))
+def _rows(actor: Actor, found: Sequence[ApprovalRequest]) -> list[dict[str, Any]]:
+    return request_rows(found, queries.demands_of(found), queries.decisions_of(found), names(actor, found))

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 from pydantic import Field
 
+from accounts.law import shown
 from approvals import eligibility, endings, exposure, queries
 from approvals.actions import Action
 from approvals.models import ApprovalRequest, Decision, Demand, Status, Verdict
@@ -39,8 +40,9 @@ class CancelRequest(Command):
 
 
 def load_decision(command: DecideRequest, actor: Actor) -> Subject:
+    """A deny and a narrow token are asked of the law; who decides, of the request: no binding makes up for that."""
     request = queries.request_for_change(actor, command.request_id)
-    return Subject(request, request.target(), own=eligibility.meets(actor, request))
+    return Subject(request, request.target(), own=True)
 
 
 @handles(DecideRequest, load=load_decision, holdable=False)
@@ -90,15 +92,27 @@ def _check_decider(actor: Actor, request: ApprovalRequest) -> None:
     if str(actor.id) in request.askers or str(actor.principal_id) in request.askers:
         raise _refusal(request, "Who asks does not decide. Ask somebody else.")
     if not eligibility.meets(actor, request):
-        names = sorted({f"{demand.policy_name} asks {demand.approver}" for demand in request.demands.all()})
-        raise _refusal(request, f"You are not asked: {'; '.join(names)}.")
+        raise _refusal(request, f"You cannot decide this. It takes {_takes(request)}.")
     if hidden := exposure.unread(actor, request):
         raise _refusal(request, f"Who decides must be able to read what changes, and {len(hidden)} of it you cannot.")
 
 
+def _takes(request: ApprovalRequest) -> str:
+    """Return in words what somebody must be who decides one of its demands."""
+    return ", or ".join(dict.fromkeys(_one_takes(demand) for demand in demands_of(request)))
+
+
+def _one_takes(demand: Demand) -> str:
+    place = shown(demand.ou.path)
+    if demand.role_given_id:
+        needed = f"{demand.approver_action} and every right of that role on {place}, for as long as it is asked for"
+        return f"one of the {demand.approver}: they hold {needed}"
+    return f"one of {demand.approver} on {place} ({demand.policy_name})"
+
+
 def _refusal(request: ApprovalRequest, message: str) -> Denied:
     who = tuple(f"user:{email}" for email in approvers_of(request, demands_of(request)))
-    remedy = Remedy("ask", "Have it decided by somebody who is asked.", who)
+    remedy = Remedy("ask", "Have it decided by somebody who can.", who)
     return Denied(message, permission=Action.APPROVAL_DECIDE, remedy=[remedy])
 
 

@@ -9,6 +9,7 @@ without them nothing passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any  # steps come by dotted name
 
 from django.conf import settings
@@ -88,7 +89,8 @@ def preview(commands: Sequence[Command], *, actor: Actor) -> Preview:
                 raise _RolledBack(Preview(cases, held, list(calls)))
         except _RolledBack as rolled:
             found: Preview = rolled.outcome
-            return found
+            # Asked of the rights as they are, not as the set would have made them.
+            return replace(found, held=found.held and found.held())
         except _Refused as refused:
             raise refused.error from None
 

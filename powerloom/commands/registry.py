@@ -61,13 +61,15 @@ class Subject:
 class Change:
     """What a handler did: the row to show, and what differs, as JSON for the audit entry (no secrets).
 
-    `approval_request_id` is the request that a decision is about.
+    `approval_request_id` is the request that a decision is about. `only_revokes`: it takes a right away and gives none,
+    so that no policy holds it.
     """
 
     row: Any
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     approval_request_id: UUID | None = field(default=None, kw_only=True)
+    only_revokes: bool = field(default=False, kw_only=True)
 
 
 C = TypeVar("C", bound=Command)

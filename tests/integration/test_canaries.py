@@ -13,16 +13,19 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.tokens import sign_in_token
-from approvals import mails, replay, telling
-from approvals.models import ApprovalRequest
+from approvals import mails, replay, telling, webhooks
+from approvals.models import ApprovalRequest, Webhook
 from powerloom.reconcile import engine
 from powerloom.reconcile.models import SyncState
 from powerloom.web.logs import JsonFormatter
 from tests.converging import runtime
 from tests.declared import make_agent
 from tests.held import make_policy
+from tests.hooks import Hook, hook, register
 from tests.wired import make_credential, make_foreign, make_managed, wire
 from tests.world import World, api_of, make_user
+
+__all__ = ["hook"]
 
 CANARY = "CANARY-b1f0c2"
 
@@ -190,8 +193,12 @@ def test_a_value_on_its_way_to_the_vault_is_nowhere_but_there(
     assert not [line for line in lines if CANARY in line]
 
 
-def test_a_secret_in_what_is_held_is_in_no_request_record_or_mail(world: World, lines: list[str]) -> None:
+def test_a_secret_in_what_is_held_is_in_no_request_record_mail_or_webhook(
+    world: World, lines: list[str], hook: Hook, settings: Any
+) -> None:
+    settings.DEV_MODE = True  # the receiver is on loopback
     alice, vera = api_of(world.alice), api_of(world.vera)
+    register(world, hook.url)
     agent, tracker = make_agent(world.alice, world.engineering), make_foreign(world.engineering)
     make_credential(world.alice, agent, make_foreign(world.engineering, "other", "https://other.example.com/mcp"))
     kept = alice.post("/secrets", {"name": "kept", "ou_id": str(world.root.id), "kind": "x", "value": "x"}).json()
@@ -213,10 +220,14 @@ def test_a_secret_in_what_is_held_is_in_no_request_record_or_mail(world: World, 
     replay.run()
     telling.spread()
     mails.send()
+    webhooks.send()
     answers += [vera.get("/approvals", {"tab": "recent"}), alice.get("/audit")]
+    answers.append(alice.get(f"/webhooks/{Webhook.objects.get().pk}/deliveries"))
     assert ApprovalRequest.objects.filter(outcome="applied").count() > 1
     assert mail.outbox
+    assert {json.loads(body)["type"] for _, body in hook.got} >= {"approval.asked", "approval.applied"}
     assert where_found(CANARY) == set()
     assert not [answer for answer in answers if CANARY in answer.content.decode()]
     assert not [one for one in mail.outbox if CANARY in one.message().as_string()]
+    assert not [sent for sent in hook.got if CANARY in repr(sent)]
     assert not [line for line in lines if CANARY in line]

@@ -82,7 +82,12 @@ def clerk_of(world: World) -> User:
 
 def test_only_who_holds_what_is_asked_is_asked_and_decides(world: World) -> None:
     clerk, request = clerk_of(world), asked(world, role_id=str(builtin("AgentOwner")))
-    assert decide(clerk, request).status_code == 403
+    refused = decide(clerk, request)
+    explain = refused.json()["error"]["detail"]["explain"]
+    assert refused.status_code == 403
+    for part in ("people who may give the role AgentOwner", "role_binding:create", "every right of that role"):
+        assert part in refused.json()["error"]["message"]
+    assert [step["who"] for step in explain["remedy"]] == [["user:alice@acme.example", "user:bob@acme.example"]]
     assert decide(world.vera, request).status_code == 403
     assert api_of(clerk).get("/approvals").json() == []
     assert [row["id"] for row in api_of(world.bob).get("/approvals").json()] == [str(request.pk)]

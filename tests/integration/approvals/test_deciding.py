@@ -58,7 +58,9 @@ def test_the_requester_never_decides(world: World) -> None:
 
 
 def test_who_is_not_asked_may_not_decide(world: World, request_: ApprovalRequest) -> None:
-    assert decide(world.alice, request_).status_code == 403
+    refused = decide(world.alice, request_)
+    assert refused.status_code == 403
+    assert "one of Approver on /acme/engineering (gate)" in refused.json()["error"]["message"]
     assert decide(world.eve, request_).status_code == 404
     assert decide(world.mallory, request_).status_code == 404
 
@@ -104,6 +106,7 @@ def test_one_no_ends_it_with_its_reason(world: World, request_: ApprovalRequest)
 def test_only_who_asked_cancels(world: World, request_: ApprovalRequest) -> None:
     assert api_of(world.vera).post(f"/approvals/{request_.pk}/cancel", {}).status_code == 403
     assert api_of(world.bob).post(f"/approvals/{request_.pk}/cancel", {}).json()["status"] == "cancelled"
+    assert Entry.objects.get(action="approval:cancel", decision="allowed").approval_request_id == request_.pk
     assert decide(world.vera, request_).status_code == 409
 
 
@@ -122,7 +125,8 @@ def test_time_ends_it_at_the_sweep_and_at_a_late_decision(world: World) -> None:
     assert again(late).status == "expired"
     assert expiry.sweep() == 1
     assert again(swept).status == "expired"
-    assert Entry.objects.filter(action="approval:expire").count() == 2
+    entries = Entry.objects.filter(action="approval:expire").values_list("approval_request_id", flat=True)
+    assert sorted(map(str, entries)) == sorted(map(str, (swept.pk, late.pk)))
     assert ask_for_agent(world.bob, world.engineering).json()["is_new"] is True
 
 

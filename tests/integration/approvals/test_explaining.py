@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Binding, User
-from approvals import replay
+from approvals import mails, replay, telling
 from approvals.models import ApprovalRequest
 from tests.declared import attach, make_agent, make_skill, make_version
 from tests.held import AGENT, ask_for_agent, decide, held_agent, make_policy
@@ -186,15 +186,26 @@ def api_of_asker(request: ApprovalRequest) -> Any:
     return api_of(User.objects.get(pk=request.requester_id))
 
 
-def test_who_is_named_and_may_not_read_it_sees_that_there_is_something(world: World) -> None:
+def test_who_is_named_and_may_not_read_it_sees_that_there_is_something(world: World, mailoutbox: Any) -> None:
     blind = make_user("blind@acme.example", home=world.sales)
     group = make_group(world.root, "blind", blind)
     make_policy(world.alice, world.engineering, approver_group_id=group.id)
-    request = held_agent(world.bob, world.engineering)
+    request = held_agent(world.bob, world.engineering, "secret-project")
     answer = api_of(blind).get(f"/approvals/{request.pk}")
     detail = answer.json()
     assert (detail["commands"], detail["changes"][0]["after"]) == ([{"action": "agent:create", "data": {}}], None)
     assert "Review Python code." not in answer.content.decode()
+    (row,) = api_of(blind).get("/approvals").json()
+    unseen = {"kind": "agent", "id": None, "name": "something you cannot see"}
+    assert (row["id"], row["target"], row["pending_payload"]) == (str(request.pk), unseen, {})
+    telling.spread()
+    mails.send()
+    (mail,) = mailoutbox
+    assert "agent:create something you cannot see" in mail.subject
+    paths = (f"/approvals/{request.pk}", "/approvals", "/approvals?tab=recent")
+    told = [mail.body, *(api_of(blind).get(path).content.decode() for path in paths)]
+    assert not [one for one in told if "secret-project" in one]
+    assert api_of(world.vera).get("/approvals?tab=recent").json()[0]["target"]["name"] == "secret-project"
 
 
 # --- Failed

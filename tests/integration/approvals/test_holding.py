@@ -72,11 +72,15 @@ def test_a_dry_run_says_who_would_hold_it_and_opens_nothing(world: World) -> Non
     make_policy(world.alice, world.engineering)
     body = {"name": "x", "ou_id": str(world.engineering.id), "display_name": "X", "model": "m", "system_prompt": "p"}
     answer = api_of(world.bob).post("/agents?dry_run=true", body).json()
+    explain = answer["held_by"].pop("explain")
     assert (answer["would_hold"], answer["held_by"]) == (
         True,
         {"policies": ["gate"], "commands": [0], "by": {"0": ["gate"]}},
     )
     assert not ApprovalRequest.objects.exists()
+    real = api_of(world.bob).post("/agents", body).json()["explain"]
+    clocks = [told["facts"].pop()["kind"] for told in (explain, real)]
+    assert (explain, clocks) == (real, ["clock", "clock"])
 
 
 def test_asking_again_is_the_same_request(world: World) -> None:

@@ -1,10 +1,7 @@
 """Who is told what: approvers by mail, whoever asked too, webhooks signed; capped, tried again, and nothing twice."""
 
 import json
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,44 +12,11 @@ from standardwebhooks import Webhook as Verifier
 from approvals import mails, replay, telling, webhooks
 from approvals.models import ApprovalRequest, Delivery, Mail, Notice, Webhook
 from tests.held import decide, held_agent, make_policy
+from tests.hooks import Hook, hook, register
 from tests.refusals import code
 from tests.world import World, api_of, bind, make_user
 
-
-class Hook(ThreadingHTTPServer):
-    """A receiver on loopback; answers what `status` says and keeps what it got."""
-
-    status = 204
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Taker)
-        self.got: list[tuple[dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/in"
-
-
-class Taker(BaseHTTPRequestHandler):
-    server: Hook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None:
-        return
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    server = Hook()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+__all__ = ["hook"]
 
 
 @pytest.fixture
@@ -65,13 +29,6 @@ def tell() -> None:
     telling.spread()
     mails.send()
     webhooks.send()
-
-
-def register(world: World, url: str, **fields: Any) -> dict[str, Any]:
-    answer = api_of(world.alice).post("/webhooks", {"name": "ops", "url": url, **fields})
-    assert answer.status_code == 201, answer.content
-    made: dict[str, Any] = answer.json()
-    return made
 
 
 def again(pk: Any) -> Delivery:

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from approvals import replay
 from approvals.models import ApprovalRequest, Demand
-from tests.held import ask_for_agent, decide, held_agent, make_policy
-from tests.world import World, api_of, bind, make_user
+from tests.held import ask_for_agent, builtin, decide, held_agent, make_policy
+from tests.world import World, api_of, bind, make_group, make_user
 
 pytestmark = pytest.mark.once
 
@@ -70,11 +70,26 @@ def test_asking_costs_the_same_whatever_does_not_hold_it(world: World, who: str)
     assert ApprovalRequest.objects.count() == (3 if who == "bob" else 0)
 
 
-def test_what_holds_it_costs_no_more_than_naming_who_can_approve(world: World) -> None:
+def test_a_hold_costs_the_same_however_many_policies_hold_it_and_whoever_decides(world: World) -> None:
     make_policy(world.alice, world.engineering)
+    ask_for_agent(world.bob, world.engineering, "the-first")  # what is loaded once
     before = queries_of(partial(ask_for_agent, world.bob, world.engineering, "before"))
     more_policies(world, 3)
-    assert queries_of(partial(ask_for_agent, world.bob, world.engineering, "after")) <= before + 3
+    for number in range(3):
+        group = make_group(
+            world.root, f"deciders-{number}", make_user(f"decider-{number}@acme.example", home=world.root)
+        )
+        make_policy(world.alice, world.engineering, name=f"group-{number}", approver_group_id=group.id)
+        make_policy(
+            world.alice, world.root, "agent:*", f"admins-{number}", approver_role_id=builtin("OrgAdmin"), quorum=1
+        )
+    after = []
+    assert queries_of(lambda: after.append(ask_for_agent(world.bob, world.engineering, "after").json())) == before
+    told = {step["policy"]: step["who"] for step in after[0]["explain"]["remedy"]}
+    assert len(told) == 10
+    assert (told["group-2"], told["holds-1"]) == (["user:decider-2@acme.example"], ["user:vera@acme.example"])
+    assert "user:alice@acme.example" in told["admins-0"]
+    assert after[0]["approvers"] == sorted({one.removeprefix("user:") for who in told.values() for one in who})[:5]
 
 
 def test_a_look_for_what_is_due_is_one_query_when_there_is_nothing(world: World) -> None:

@@ -41,7 +41,7 @@ def test_a_refusal_outside_the_law_of_access_has_the_shape_too(world: World) -> 
     make_policy(world.alice, world.engineering)
     bind(world.bob, "Approver", world.engineering)
     refused = decide(world.bob, held_agent(world.bob, world.engineering))
-    check(refused.json()["error"]["detail"]["explain"], "Who asks does not decide.", "somebody who is asked")
+    check(refused.json()["error"]["detail"]["explain"], "Who asks does not decide.", "somebody who can")
 
 
 def test_a_held_write_says_which_policy_and_who_approves(world: World) -> None:
