@@ -6,7 +6,7 @@ besides that, and nobody sees the bindings of who asked but himself and who may 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
 from uuid import UUID
@@ -57,7 +57,9 @@ def exposed(actor: Actor, request: ApprovalRequest) -> Exposure:
 
 def exposed_all(actor: Actor, requests: Sequence[ApprovalRequest]) -> list[Exposure]:
     """Return what the actor sees of each of these requests, all of which it may see; one query for any number."""
-    eyes = Eyes(actor, [BINDING_READ, *(f"{one['kind']}:read" for request in requests for one in _places(request))])
+    kinds = {request.target_kind for request in requests}
+    kinds.update(one["kind"] for request in requests for one in _places(request))
+    eyes = Eyes(actor, [BINDING_READ, *(f"{kind}:read" for kind in kinds)])
     return [_exposed(eyes, request) for request in requests]
 
 
@@ -68,7 +70,7 @@ def _exposed(eyes: Eyes, request: ApprovalRequest) -> Exposure:
     ids -= asked
     is_hidden = [change["target"]["id"] in ids for change in request.diff]
     return Exposure(
-        name=names(actor, [request])[request.pk],
+        name=_name(eyes, request),
         changes=[_change(one) if out else one for one, out in zip(request.diff, is_hidden, strict=True)],
         effects=[_effect(one, is_seen=one["id"] not in ids) for one in request.effects],
         commands=[_command(one) if out else one for one, out in zip(request.commands, is_hidden, strict=True)],
@@ -79,17 +81,14 @@ def _exposed(eyes: Eyes, request: ApprovalRequest) -> Exposure:
 
 
 def names(actor: Actor, requests: Sequence[ApprovalRequest]) -> dict[UUID, str]:
-    """Return for each request the name of what it changes, for who asked and who may read that; a constant number of
-    queries.
-    """
-    kinds = {f"{request.target_kind}:read" for request in requests} & set(known_actions())
-    eyes = Eyes(actor, sorted(kinds))
-    return {request.pk: _name(eyes, request, kinds) for request in requests}
+    """Return for each request the name of what it changes, for who asked and who may read that; one query."""
+    eyes = Eyes(actor, [f"{request.target_kind}:read" for request in requests])
+    return {request.pk: _name(eyes, request) for request in requests}
 
 
-def _name(eyes: Eyes, request: ApprovalRequest, kinds: Container[str]) -> str:
+def _name(eyes: Eyes, request: ApprovalRequest) -> str:
     action, place = f"{request.target_kind}:read", request.diff[0]["target"]["ou_path"]
-    is_open = action not in kinds or request.requester_id == eyes.actor.id
+    is_open = action not in known_actions() or request.requester_id == eyes.actor.id
     return request.target_name if is_open or eyes.see(action, place, request.target_id) else UNSEEN_THING
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from approvals import bulk, cards, eligibility, expiry, queries
 from approvals.bulk import Several
 from approvals.commands import CancelRequest
+from approvals.exposure import names
 from approvals.forms import DecideForm
 from approvals.models import ApprovalRequest, Status, Verdict
 from approvals.rows import approvers_of
@@ -148,18 +149,22 @@ def _waiting(request: HttpRequest) -> dict[str, Any]:
 def _asked(request: HttpRequest, tab: str) -> dict[str, Any]:
     found = page_of(request, queries.tab(actor_of(request), tab), size=ROWS)
     demands = queries.demands_of(found.rows)
-    lines = [(ask, ", ".join(sorted({one.policy_name for one in demands[ask.pk]}))) for ask in found.rows]
+    named = names(actor_of(request), found.rows)
+    lines = [
+        (ask, named[ask.pk], ", ".join(sorted({one.policy_name for one in demands[ask.pk]}))) for ask in found.rows
+    ]
     return {"page": found, "lines": lines}
 
 
 def _outcome(actor: Actor, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what was decided and what was refused, each with its request where the actor may see it."""
+    """Return what was decided and what was refused, each with its request where the actor may see it, and its name."""
     ids = [UUID(result["id"]) for result in results]
     asks = {ask.pk: ask for ask in queries.requests_visible_to(actor).filter(pk__in=ids)}
-    told = [(asks.get(UUID(result["id"])), result) for result in results]
+    named = names(actor, list(asks.values()))
+    told = [(asks.get(id_), named.get(id_, ""), result["error"]) for id_, result in zip(ids, results, strict=True)]
     return {
-        "done": [ask for ask, result in told if ask and not result["error"]],
-        "refused": [(ask, result["error"]) for ask, result in told if result["error"]],
+        "done": [(ask, name) for ask, name, error in told if ask and not error],
+        "refused": [one for one in told if one[2]],
     }
 
 

@@ -15,6 +15,7 @@ from accounts.law import shown
 from accounts.queries import ous_visible_to
 from approvals import conditions, holding, obstacles, queries, trials
 from approvals.commands import ArchivePolicy, PolicyChanges, UpdatePolicy
+from approvals.exposure import names
 from approvals.models import ApprovalPolicy
 from approvals.policy_forms import (
     EXAMPLE,
@@ -72,13 +73,15 @@ def policy_detail(request: HttpRequest, policy_id: UUID) -> HttpResponse:
     """One policy, what it holds now, and its tester."""
     actor = actor_of(request)
     policy = queries.policy_for_read(actor, policy_id)
+    waiting = list(holding.requests(actor, policy)[:MOST_SHOWN])
+    named = names(actor, waiting)
     return page(
         request,
         "approvals/policy.html",
         "approvals/_policy.html",
         policy=policy,
         refusals=obstacles.obstacles(actor, policy),
-        waiting=holding.requests(actor, policy)[:MOST_SHOWN],
+        waiting=[(ask, named[ask.pk]) for ask in waiting],
         switch_off_form=SwitchOffForm(),
         **_tester({"policy_id": policy.pk}, actor),
     )

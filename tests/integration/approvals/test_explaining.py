@@ -9,7 +9,7 @@ from approvals import mails, replay, telling
 from approvals.models import ApprovalRequest
 from tests.declared import attach, make_agent, make_skill, make_version
 from tests.held import AGENT, ask_for_agent, decide, held_agent, make_policy
-from tests.world import Api, World, api_of, bind, make_group, make_role, make_token, make_user
+from tests.world import Api, World, api_of, bind, console_of, make_group, make_role, make_token, make_user
 
 
 def deciding(explain: dict[str, Any]) -> list[str]:
@@ -204,6 +204,7 @@ def test_who_is_named_and_may_not_read_it_sees_that_there_is_something(world: Wo
     assert "agent:create something you cannot see" in mail.subject
     paths = (f"/approvals/{request.pk}", "/approvals", "/approvals?tab=recent")
     told = [mail.body, *(api_of(blind).get(path).content.decode() for path in paths)]
+    told += [console_of(blind).get(path).content.decode() for path in paths]
     assert not [one for one in told if "secret-project" in one]
     assert api_of(world.vera).get("/approvals?tab=recent").json()[0]["target"]["name"] == "secret-project"
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from agents.commands import CreateAgent
+from agents.models import Agent
 from approvals import replay
 from approvals.commands import ArchivePolicy
 from approvals.models import ApprovalPolicy, ApprovalRequest
@@ -14,6 +15,7 @@ from powerloom.commands.registry import Held
 from powerloom.kernel.ids import new_id
 from tests.declared import make_agent
 from tests.held import builtin, decide, make_policy
+from tests.integration.manifests.sending import send
 from tests.refusals import code
 from tests.world import World, actor_of, api_of, bind, make_group, make_role
 
@@ -92,6 +94,33 @@ def test_a_set_that_ends_the_policy_first_is_held_all_the_same(world: World) -> 
     create = CreateAgent(id=new_id(), name="x", ou_id=world.engineering.id, **said)
     outcome = submit_all([ArchivePolicy(policy_id=policy.id), create], actor=actor_of(world.alice))
     assert isinstance(outcome, Held)
+
+
+GATE = """
+kind: ApprovalPolicy
+metadata: {name: gate, scope_ou_path: /acme/engineering}
+spec: {action_pattern: "agent:create", approver_role: Approver}
+"""
+AGENT = """
+kind: Agent
+metadata: {name: x, ou_path: /acme/engineering}
+spec: {model: claude-sonnet-4-6, system_prompt: x, owner_principal_ref: "user:alice@acme.example"}
+"""
+
+
+@pytest.mark.parametrize(("effort", "status"), [("", 202), ("&best_effort=true", 200)])
+def test_a_manifest_that_ends_or_turns_the_policy_is_held_whole_and_document_by_document(
+    world: World, effort: str, status: int
+) -> None:
+    alice = api_of(world.alice)
+    assert send(alice, "apply", GATE, "?set=all").status_code == 200
+    turned = GATE.replace("agent:create", "agent:archive")
+    for text, query in ((AGENT, "?set=all&prune=true"), (f"{turned}---{AGENT}", "?set=all")):
+        answer = send(alice, "apply", text, query + effort)
+        assert answer.status_code == status, answer.content
+        assert {row["status"] for row in answer.json()["resources"]} == {"held"}
+    policy = ApprovalPolicy.objects.get()
+    assert (policy.action_pattern, policy.archived_at, Agent.objects.exists()) == ("agent:create", None, False)
 
 
 def test_who_decides_for_a_policy_is_guarded_by_it(world: World) -> None:
