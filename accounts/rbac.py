@@ -24,7 +24,7 @@ from accounts import epoch, facts
 from accounts.granters import who_can_grant
 from accounts.law import NARROWED, ONLY_BY_NAME, Decision, Grant, decide, is_root, narrowed, shown, withheld
 from accounts.models import OU, Binding, DecisionType, RoleAction
-from accounts.roles import builtin_actions, builtins_allowing
+from accounts.roles import builtin_actions, builtin_id, builtins_allowing
 from accounts.tokens import is_good
 from powerloom.commands.registry import Case, Handler, Need
 from powerloom.kernel.errors import Denied, Unauthenticated
@@ -45,6 +45,7 @@ __all__ = [
     "grants_of",
     "grants_of_many",
     "grants_through",
+    "held_through",
     "is_root",
     "may",
     "narrowed",
@@ -140,6 +141,15 @@ def permitted(actor: Actor, action: str, *, ou_field: str = "ou_id", resource_fi
         inside = OU.objects.filter(pk=OuterRef(ou_field), path__startswith=actor.narrowing.ou_path)
         law &= Q(Exists(inside))
     return law
+
+
+def held_through(actor: Actor, role: str, *, ou_field: str = "ou_id") -> Q:
+    """Return the filter of a list to the rows at or above whose OU the actor is given this built-in role, whatever else
+    it is given. It allows nothing by itself: for what not even every right is enough.
+    """
+    live = _bindings(actor.principal_id, actor.organization_id, None)
+    named = live.filter(role_id=builtin_id(role), decision_type=DecisionType.ALLOW, resource_id__isnull=True)
+    return Q(Exists(named.filter(scope_ou__below__descendant=OuterRef(ou_field))))
 
 
 def permitted_to(member_field: str, action: str, *, ou_field: str, resource_field: str) -> Q:

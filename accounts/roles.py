@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 ORG_ADMIN = "OrgAdmin"
+AUDITOR = "Auditor"
 
 # Kept from everyone but the OrgAdmin of the root OU, whatever `noun:*` a role names.
 RESERVED = frozenset({"agent:delegate", "agent:assign_owner", "approval_policy:switch_off", "credential:reveal"})
@@ -69,7 +70,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "AgentViewer": ("agent:read", "skill:read", "mcp_server:read", "session:read"),
     "SkillOwner": ("skill:*",),
     "SkillUser": ("skill:read", "skill:use"),
-    "Auditor": (
+    AUDITOR: (
         "audit:*",
         "agent:read",
         "skill:read",

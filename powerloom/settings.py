@@ -15,6 +15,8 @@
 | POWERLOOM_CMA_URL, ANTHROPIC_API_KEY | where agents run | the local runtime |
 | POWERLOOM_FLEET_PORT | the fleet's port on loopback | 8001; under `up` that beside the console's, or any free one |
 | POWERLOOM_FLEET_URL | where CMA reaches the fleet of managed MCP servers | the fleet's own address on loopback |
+| POWERLOOM_API_URL | where `powerloom_meta` reaches the REST API | the console's own address on loopback |
+| POWERLOOM_DELEGATION_KEY | signs delegated tokens; for web processes, never for the fleet | made of the secret key |
 | POWERLOOM_FILES | file areas of `files` deployments; shared in the distributed mode | `files` in the data folder |
 | POWERLOOM_URL | where people reach the console, for links in mails and webhooks | `http://127.0.0.1:8000` |
 | POWERLOOM_SMTP_URL | `smtp://user:password@host:587` (STARTTLS) or `smtps://…` | files in `mail` of the data folder |
@@ -132,6 +134,7 @@ COMMAND_STEPS = {"authorize": "accounts.rbac.authorize", "hold": "approvals.gate
 AUDIT_HEADS = Path(os.environ.get("POWERLOOM_AUDIT_HEADS") or HOME / "audit").expanduser().resolve()
 AUDIT_KEY = Path(os.environ.get("POWERLOOM_AUDIT_KEY") or HOME / "keys" / "audit_head.pem").expanduser().resolve()
 AUTHENTICATE = "accounts.tokens.authenticate"
+AUTHENTICATE_DELEGATED = "sessions.delegations.authenticate"
 ACTOR_OF_USER = "accounts.tokens.actor_of_user"
 ACTIONS = [
     "accounts.actions.Action",
@@ -259,8 +262,11 @@ RECONCILE_DRIVERS = [  # in the order of their dependencies
 ]
 FLEET_PORT = int(os.environ.get("POWERLOOM_FLEET_PORT", "8001"))
 FLEET_URL = os.environ.get("POWERLOOM_FLEET_URL", "").rstrip("/") or f"http://127.0.0.1:{FLEET_PORT}"
+API_URL = os.environ.get("POWERLOOM_API_URL", "").rstrip("/") or "http://127.0.0.1:8000/api"
+DELEGATION_KEY = os.environ.get("POWERLOOM_DELEGATION_KEY", "")
 MCP_HANDSHAKE_SECONDS = 15.0  # of one look at a foreign MCP server; clients wait 30
 FILES = Path(os.environ.get("POWERLOOM_FILES") or HOME / "files").expanduser().resolve()
+SESSION_IN_TURN = "sessions.queries.is_in_turn"
 LIVE_SESSION = "sessions.queries.live_session_of"  # agents, the fleet among them, know no sessions
 SLACK_URL = os.environ.get("POWERLOOM_SLACK_URL", "https://slack.com/api").rstrip("/")
 RECONCILE_CONCURRENCY = int(os.environ.get("POWERLOOM_RECONCILE_CONCURRENCY", "16"))  # calls at once, each tick

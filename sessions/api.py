@@ -15,7 +15,7 @@ from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
 from powerloom.web.lists import listing
-from sessions import queries, tickets
+from sessions import delegation_api, queries, tickets
 from sessions.commands import (
     CloseSession,
     ConfirmToolUse,
@@ -35,6 +35,7 @@ from sessions.rows import EventOut, InvokedOut, SessionOut, TicketOut, event_row
 from sessions.waiting import mark
 
 router = Router(tags=["sessions"])
+router.add_router("", delegation_api.router)
 
 CREATED = 201
 SESSION = "/sessions/{uuid:session_id}"

@@ -77,6 +77,7 @@ class AgentSession(models.Model):
     )
     invoked_by_id = models.UUIDField()  # principal, as the audit knows it
     invoked_by_ref = models.CharField(max_length=320)
+    is_delegated = models.BooleanField(default=False)  # its tools act for whoever invoked it, so it is his alone
     title = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  the wire tells null from ""
     prompt = models.TextField()
     mode = models.CharField(max_length=20, choices=Mode)

@@ -1,6 +1,7 @@
 """Reads of sessions. Every function says who asks; what he may not see is absent.
 
 A session is seen with `session:read` at its OU, and by who invoked it. A narrowed token stays narrow even on one's own.
+One whose tools act for whoever invoked it is his: others see it only as Auditors, and none of them may change it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts import rbac, sign_in, tokens
+from accounts.roles import AUDITOR
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 from sessions.actions import Action
-from sessions.models import ACTIVE, AgentSession, SessionEvent, Status
+from sessions.course import EXPIRED
+from sessions.models import ACTIVE, AgentSession, InputKind, SessionEvent, SessionInput, Status
 
 ALIVE = (*ACTIVE, Status.IDLE_END_TURN)  # what can still go on
 
@@ -47,11 +50,14 @@ class Filters:
 
 def sessions_visible_to(actor: Actor) -> QuerySet[AgentSession]:
     """Return the sessions that the actor may read, with their OU and agent."""
-    return (
-        AgentSession.objects.filter(Q(organization_id=actor.organization_id), deleted_at__isnull=True)
-        .filter(rbac.permitted(actor, Action.SESSION_READ) | _own(actor))
-        .select_related("ou", "agent")
-    )
+    right = rbac.permitted(actor, Action.SESSION_READ)
+    by_right = right & (Q(is_delegated=False) | rbac.held_through(actor, AUDITOR))
+    return _there(actor).filter(by_right | _own(actor))
+
+
+def sessions_to_go_on_with(actor: Actor) -> QuerySet[AgentSession]:
+    """Return the sessions that the actor may read and that are not somebody else's alone."""
+    return sessions_visible_to(actor).filter(Q(is_delegated=False) | Q(invoked_by_id=actor.id))
 
 
 def session_for_read(actor: Actor, session_id: UUID) -> AgentSession:
@@ -60,8 +66,15 @@ def session_for_read(actor: Actor, session_id: UUID) -> AgentSession:
 
 
 def session_for_change(actor: Actor, session_id: UUID) -> AgentSession:
-    """As `session_for_read`, locked until the end of the transaction. The right to change it is the bus's question."""
-    return _one(sessions_visible_to(actor).select_for_update(of=("self",)), session_id)
+    """Return a session that the actor may read and that is not somebody else's alone, locked until the end of the
+    transaction. The right to change it is the bus's question. Raises `NotFound`.
+    """
+    return _one(sessions_to_go_on_with(actor).select_for_update(of=("self",)), session_id)
+
+
+def session_as_parent(actor: Actor, session_id: UUID) -> AgentSession:
+    """Return a session that another one may be said to come from. Raises `NotFound`."""
+    return _one(sessions_to_go_on_with(actor), session_id)
 
 
 def live_session_of(agent: UUID | OuterRef) -> QuerySet[AgentSession]:
@@ -69,6 +82,20 @@ def live_session_of(agent: UUID | OuterRef) -> QuerySet[AgentSession]:
     query or inside another one. Nobody's rights are asked.
     """
     return AgentSession.objects.filter(agent=agent, status__in=ALIVE, deleted_at__isnull=True)
+
+
+def is_in_turn(session_id: UUID) -> bool:
+    """Tell whether a turn of the session is under way that nobody has told to stop. Nobody's rights are asked.
+
+    From just before a message is sent, because what its tools call may arrive before the runtime's word that it runs.
+    """
+    told = SessionInput.objects.filter(session=OuterRef("pk"), kind=InputKind.INTERRUPT, refused="")
+    later = SessionInput.objects.filter(
+        session=OuterRef("session"), kind=InputKind.MESSAGE, attempted_at__gt=OuterRef("created_at")
+    )
+    under_way = Q(turn_started_at__isnull=False) | Q(turn_left__isnull=False)
+    rows = AgentSession.objects.filter(under_way, pk=session_id, status__in=ACTIVE, deleted_at__isnull=True)
+    return rows.exclude(stop_reason=EXPIRED).filter(~Exists(told.filter(~Exists(later)))).exists()
 
 
 def events_after(session: AgentSession, seq: int, *, limit: int) -> list[SessionEvent]:
@@ -95,6 +122,11 @@ def _own(actor: Actor) -> Q:
         return nothing
     own = Q(invoked_by_id=actor.id)
     return own & Q(ou__path__startswith=narrowing.ou_path) if narrowing and narrowing.ou_path else own
+
+
+def _there(actor: Actor) -> QuerySet[AgentSession]:
+    rows = AgentSession.objects.filter(Q(organization_id=actor.organization_id), deleted_at__isnull=True)
+    return rows.select_related("ou", "agent")
 
 
 def _one(rows: QuerySet[AgentSession], session_id: UUID) -> AgentSession:

@@ -17,6 +17,8 @@ from sessions.models import AgentSession, Mode, SessionEvent, Status
 class SessionOut(Schema):
     """One session. `duration_seconds` is the time its turns took; waiting for people does not count.
 
+    `is_delegated`: its tools act with the rights of whoever invoked it, who alone may go on with it; Auditors may read.
+
     `started_at` is when it was asked for until the runtime has it. `waiting_for` names what a running session waits
     for.
     """
@@ -41,6 +43,7 @@ class SessionOut(Schema):
     last_error: str | None
     invoked_by: str
     invoked_by_id: UUID
+    is_delegated: bool
     parent_session_id: UUID | None
     cma_session_id: str | None
     max_duration: int
@@ -103,6 +106,7 @@ def session_row(session: AgentSession, actor: Actor | None = None) -> dict[str, 
         "last_error": session.last_error or None,
         "invoked_by": session.invoked_by_ref,
         "invoked_by_id": session.invoked_by_id,
+        "is_delegated": session.is_delegated,
         "parent_session_id": session.parent_session_id,
         "cma_session_id": session.cma_session_id or None,
         "max_duration": session.max_duration,

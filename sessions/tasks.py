@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from sessions import asking, revocation, sweeps
+from sessions import asking, revocation, session_vaults, sweeps
 
 SCHEDULE = {
     "sessions-calls": ("sessions.tasks.follow_calls", 2.0),
     "sessions-deadlines": ("sessions.tasks.end_overdue_turns", 10.0),
     "sessions-revocation": ("sessions.tasks.follow_access", 2.0),
+    "sessions-vaults": ("sessions.tasks.discard_vaults", 15.0),
     "sessions-tickets": ("sessions.tasks.forget_tickets", 600.0),
 }
 
@@ -36,3 +37,9 @@ def follow_access() -> None:
 def forget_tickets() -> None:
     """Old tickets go."""
     sweeps.forget_tickets()
+
+
+@shared_task(ignore_result=True)
+def discard_vaults() -> None:
+    """The vaults of delegated sessions that are over go."""
+    session_vaults.discard_all()

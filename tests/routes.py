@@ -17,6 +17,7 @@ TABLE = {
     "POST /me/password": MEMBER,
     "GET /organizations/me/settings": MEMBER,
     "GET /ous/tree": MEMBER,
+    "POST /auth/delegations/exchange": PUBLIC,
     "GET /ous": MEMBER,
     "GET /ous/{ou_id}": MEMBER,
     "POST /ous": "ou:create",

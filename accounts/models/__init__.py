@@ -1,6 +1,7 @@
 """The tables of accounts, by noun."""
 
 from accounts.models.access import Binding, DecisionType, Membership, PrincipalClosure, Role, RoleAction
+from accounts.models.delegations import Delegation
 from accounts.models.principals import Group, Principal, PrincipalKind, User
 from accounts.models.secrets import Sealed, Secret
 from accounts.models.tokens import AccessToken
@@ -12,6 +13,7 @@ __all__ = [
     "AccessToken",
     "Binding",
     "DecisionType",
+    "Delegation",
     "EgressRule",
     "Group",
     "Membership",

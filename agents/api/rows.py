@@ -19,6 +19,7 @@ from agents.models import Agent, AgentSkill, AgentVersion, Credential, Skill, Sk
 from agents.queries.agents import attachments_of
 from agents.queries.lists import sync_states
 from agents.queries.server_attachments import server_attachments_of
+from agents.queries.skills import current_numbers
 from powerloom.kernel.refs import Actor, Target
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
@@ -102,9 +103,9 @@ def versions(rows: Sequence[AgentVersion]) -> list[JSON]:
 
 
 def skills(rows: Sequence[Skill]) -> list[JSON]:
-    """Return the skills as the list shows them; one query."""
-    states = sync_states(SyncKind.SKILL, [row.id for row in rows])
-    return [_skill(row, states.get(row.id)) for row in rows]
+    """Return the skills as the list shows them; two queries."""
+    states, numbers = sync_states(SyncKind.SKILL, [row.id for row in rows]), current_numbers(rows)
+    return [_skill(row, states.get(row.id), numbers.get(row.id)) for row in rows]
 
 
 def skill(row: Skill, actor: Actor) -> JSON:
@@ -112,7 +113,10 @@ def skill(row: Skill, actor: Actor) -> JSON:
     state = sync_states(SyncKind.SKILL, [row.id]).get(row.id)
     why = readiness.missing("skill", state) if state else "the skill has no version yet"
     sync = _sync(row.target(), state, [("skill", why)])
-    return _skill(row, state) | {"sync": sync, "can": _can(row, actor, SKILL_ACTIONS)}
+    return _skill(row, state, current_numbers([row]).get(row.id)) | {
+        "sync": sync,
+        "can": _can(row, actor, SKILL_ACTIONS),
+    }
 
 
 def skill_versions(rows: Sequence[SkillVersion], *, current: UUID | None) -> list[JSON]:
@@ -174,7 +178,7 @@ def _agent(row: Agent, version: AgentVersion, state: SyncState | None) -> JSON:
     }
 
 
-def _skill(row: Skill, state: SyncState | None) -> JSON:
+def _skill(row: Skill, state: SyncState | None, current_number: int | None) -> JSON:
     return {
         "id": row.id,
         "name": row.name,
@@ -186,6 +190,7 @@ def _skill(row: Skill, state: SyncState | None) -> JSON:
         "skill_type": row.skill_type,
         "tool_schema": row.tool_schema,
         "current_version_id": row.current_version_id,
+        "current_version_number": current_number,
         "generation": row.generation,
         "cma_skill_id": _remote_id(state),
         "sync_status": status.of(state),

@@ -155,7 +155,7 @@ class VersionDiffOut(Schema):
 
 
 class SkillOut(Schema):
-    """One skill. `current_version_id` is null until a version is activated."""
+    """One skill. `current_version_id` and its number are null until a version is activated."""
 
     id: UUID
     name: str
@@ -167,6 +167,7 @@ class SkillOut(Schema):
     skill_type: SkillType
     tool_schema: dict[str, Any] | None
     current_version_id: UUID | None
+    current_version_number: int | None
     generation: int
     cma_skill_id: str | None
     sync_status: SyncStatus

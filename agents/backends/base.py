@@ -18,7 +18,7 @@ P = TypeVar("P", bound=Policy)
 @dataclass(frozen=True)
 class Served(Generic[C, P]):
     """One deployment as its backend sees it. `secrets` are by the config's field and never shown; `way` is where its
-    calls out of the house may go.
+    calls out of the house may go. `bearer` is that of the session that calls, where the session acts for its user.
     """
 
     deployment_id: UUID
@@ -28,6 +28,7 @@ class Served(Generic[C, P]):
     policy: P
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     way: Way = field(default_factory=Way)
+    bearer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydantic import Field
 from accounts.models import Principal, PrincipalKind
 from accounts.principals import enroll, home_path, retire
 from accounts.queries import ou_for, principal_for
-from agents import convergence, queries
+from agents import convergence, delegating, queries
 from agents.actions import Action
 from agents.commands.credentials import retire_credentials
 from agents.commands.versions import changed_spec, first_version, next_version
@@ -110,19 +110,24 @@ def create_agent(command: CreateAgent, *, subject: Subject, actor: Actor) -> Cha
     return Change(agent, None, _described(agent) | command.spec().as_json())
 
 
-def load_agent(command: UpdateAgent | ArchiveAgent, actor: Actor) -> Subject:
+def load_update(command: UpdateAgent, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject(agent, agent.target())
+    return Subject(agent, agent.target(), needs=delegating.needs(agent))
 
 
-@handles(UpdateAgent, load=load_agent)
+@handles(UpdateAgent, load=load_update)
 def update_agent(command: UpdateAgent, *, subject: Subject, actor: Actor) -> Change:
     agent: Agent = subject.row
     check_generation(agent, command.generation)
     return next_version(agent, changed_spec(agent, command.changes.applied_to), actor=actor)
 
 
-@handles(ArchiveAgent, load=load_agent, changes_access=True)
+def load_archive(command: ArchiveAgent, actor: Actor) -> Subject:
+    agent = queries.agent_for_change(actor, command.agent_id)
+    return Subject(agent, agent.target())
+
+
+@handles(ArchiveAgent, load=load_archive, changes_access=True)
 def archive_agent(command: ArchiveAgent, *, subject: Subject, actor: Actor) -> Change:
     agent: Agent = subject.row
     check_generation(agent, command.generation)

@@ -10,7 +10,7 @@ from typing import Any  # a tool schema is other people's JSON
 
 from pydantic import ValidationError
 
-from agents import lending
+from agents import delegating, lending
 from agents.commands.versions import changed_spec, next_version
 from agents.lending import Loan
 from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
@@ -24,11 +24,17 @@ from powerloom.kernel.refs import Actor
 
 
 def respecified(
-    agent: Agent, actor: Actor, *, urgent: bool = False, lent: tuple[Loan, Skill | MCPServer] | None = None
+    agent: Agent,
+    actor: Actor,
+    *,
+    urgent: bool = False,
+    lent: tuple[Loan, Skill | MCPServer] | None = None,
+    confine: bool = False,
 ) -> Change:
     """Write the attachments of now into a new version of the agent.
 
-    `lent` is what was attached: the change then says what invoking the agent lends from now on.
+    `lent` is what was attached: the change then says what invoking the agent lends from now on. `confine` switches off
+    the tools that reach out.
     """
     attached = attachments_of(agent)
     tools = [custom_tool(one.skill) for one in attached if one.skill and is_tool(one.skill)]
@@ -37,7 +43,8 @@ def respecified(
 
     def with_attachments(spec: AgentSpec) -> AgentSpec:
         parts = {"skills": skills, "custom_tools": tools, "mcp_servers": servers}
-        return AgentSpec.model_validate(spec.as_json() | parts)
+        changed = AgentSpec.model_validate(spec.as_json() | parts)
+        return delegating.confined(changed) if confine else changed
 
     change = next_version(agent, changed_spec(agent, with_attachments), actor=actor, urgent=urgent)
     if lent is None:

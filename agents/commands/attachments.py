@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 from uuid import UUID
 
-from agents import lending, queries
+from agents import delegating, lending, queries
 from agents.actions import Action
 from agents.commands.attached import respecified
 from agents.commands.versions import use_needs
@@ -40,10 +40,12 @@ class DetachSkill(Command):
 
 def load_attach(command: AttachSkill, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)
+    further = delegating.needs(agent)
     if isinstance(command.skill, PrebuiltSkill):
-        return Subject((agent, None), agent.target())
+        return Subject((agent, None), agent.target(), needs=further)
     skill = skill_for_change(actor, command.skill.skill_id)
-    return Subject((agent, skill), agent.target(), needs=use_needs(agent, Action.SKILL_USE, skill.target()))
+    needs = (*use_needs(agent, Action.SKILL_USE, skill.target()), *further)
+    return Subject((agent, skill), agent.target(), needs=needs)
 
 
 @handles(AttachSkill, load=load_attach)
@@ -62,7 +64,7 @@ def attach_skill(command: AttachSkill, *, subject: Subject, actor: Actor) -> Cha
 
 def load_detach(command: DetachSkill, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject((agent, attachment_of(agent, command.skill)), agent.target())
+    return Subject((agent, attachment_of(agent, command.skill)), agent.target(), needs=delegating.needs(agent))
 
 
 @handles(DetachSkill, load=load_detach)

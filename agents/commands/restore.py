@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from agents import convergence, queries
+from agents import convergence, delegating, queries
 from agents.actions import Action
 from agents.commands.attached import put_back
 from agents.commands.versions import next_version, use_needs
@@ -26,7 +26,8 @@ MAX_NUMBER = 2**31 - 1
 class RestoreAgent(Command):
     """Make an old version's whole spec, attachments included, the newest version.
 
-    Needs `skill:use` and `mcp_server:use` of the actor and of the agent's principal for everything that comes with it.
+    Needs `skill:use` and `mcp_server:use` of the actor and of the agent's principal for everything that comes with it,
+    and `agent:delegate` where Powerloom itself is attached, now or then.
     """
 
     action: ClassVar[str] = Action.AGENT_RESTORE
@@ -40,10 +41,11 @@ def load_restore(command: RestoreAgent, actor: Actor) -> Subject:
     skills, servers = skills_for_use(actor, spec.skill_ids()), servers_for_use(actor, spec.server_ids())
     needs = [use_needs(agent, Action.SKILL_USE, skill.target()) for skill in skills.values()]
     needs += [use_needs(agent, Action.MCP_SERVER_USE, server.target()) for server in servers.values()]
+    further = delegating.needs(agent, becomes=bool(delegating.meta_servers(spec.server_ids())))
     return Subject(
         (agent, spec, {**skills, **servers}),
         agent.target(),
-        needs=tuple(need for pair in needs for need in pair),
+        needs=(*(need for pair in needs for need in pair), *further),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import field_serializer
 
-from agents import convergence, lending, queries
+from agents import convergence, delegating, lending, queries
 from agents.actions import Action
 from agents.commands.attached import respecified
 from agents.commands.versions import use_needs
@@ -20,7 +20,8 @@ from powerloom.kernel.refs import Actor
 
 
 class AttachServer(Command):
-    """Give an agent an MCP server. Needs `mcp_server:use` of the actor and of the agent's principal.
+    """Give an agent an MCP server. Needs `mcp_server:use` of the actor and of the agent's principal, and
+    `agent:delegate` where the server is Powerloom itself; that one switches off what reaches out of an agent.
 
     Attaching again changes the settings that are named and leaves the others, so that nothing is widened by omission.
     """
@@ -48,7 +49,8 @@ def load_attach(command: AttachServer, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)
     server = server_for_use(actor, command.server.mcp_server_registration_id)
     needs = use_needs(agent, Action.MCP_SERVER_USE, server.target())
-    return Subject((agent, server), agent.target(), needs=needs)
+    further = delegating.needs(agent, becomes=delegating.is_meta(server))
+    return Subject((agent, server), agent.target(), needs=(*needs, *further))
 
 
 @handles(AttachServer, load=load_attach)
@@ -61,12 +63,16 @@ def attach_server(command: AttachServer, *, subject: Subject, actor: Actor) -> C
     )
     if is_new:
         convergence.attachments_changed([(agent.id, server.id)])
-    return respecified(agent, actor, lent=(lending.SERVERS, server))
+    confine = is_new and delegating.is_meta(server)
+    return respecified(agent, actor, lent=(lending.SERVERS, server), confine=confine)
 
 
 def load_detach(command: DetachServer, actor: Actor) -> Subject:
     agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject((agent, server_attachment_of(agent, command.server_id)), agent.target())
+    attachment = server_attachment_of(agent, command.server_id)
+    # To take Powerloom itself away only narrows; to take another server away is a change like any other.
+    further = () if delegating.meta_servers([command.server_id]) else delegating.needs(agent)
+    return Subject((agent, attachment), agent.target(), needs=further)
 
 
 @handles(DetachServer, load=load_detach)

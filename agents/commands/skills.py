@@ -11,10 +11,10 @@ from django.utils import timezone
 from pydantic import Field, ValidationInfo, field_validator, model_serializer
 
 from accounts.queries import ou_for
-from agents import convergence, queries
+from agents import convergence, delegating, queries
 from agents.actions import Action
 from agents.models import Skill, SkillType, SkillUpload, SkillVersion
-from agents.queries.skills import principals_following, upload_for, users_of, version_of, versions_of
+from agents.queries.skills import principals_following, trackers_of, upload_for, users_of, version_of, versions_of
 from agents.spec import Description, DisplayName, Name, Part
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.errors import Conflict, Invalid, NameTaken
@@ -81,7 +81,8 @@ class UploadSkillVersion(Command):
 class ActivateSkillVersion(Command):
     """Make a version the current one. It reaches every agent that follows the skill.
 
-    So it needs `skill:use` of the actor and of the principal of each of those agents.
+    So it needs `skill:use` of the actor and of the principal of each of those agents, and `agent:delegate` where one of
+    them has Powerloom itself.
     """
 
     action: ClassVar[str] = Action.SKILL_ACTIVATE
@@ -151,7 +152,8 @@ def load_activate(command: ActivateSkillVersion, actor: Actor) -> Subject:
     version = version_of(skill, command.version_id)
     target = skill.target()
     theirs = [Need(Action.SKILL_USE, target, principal_id=who) for who in principals_following(skill)]
-    return Subject((skill, version), target, needs=(Need(Action.SKILL_USE, target), *theirs))
+    further = [delegating.need(skill.organization_id)] if delegating.any_delegates(trackers_of(skill)) else []
+    return Subject((skill, version), target, needs=(Need(Action.SKILL_USE, target), *theirs, *further))
 
 
 @handles(ActivateSkillVersion, load=load_activate)

@@ -9,12 +9,15 @@ A bearer opens one deployment while all of this holds:
     a session of the agent has not ended
 
 One query asks it all. Whatever is missing, the answer is the same nothing.
+
+Powerloom itself is also opened by the bearer of one session's own vault, while a turn of that session is under way;
+there the agent's own credential opens the listing alone (`agents.fleet.calls`).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any  # a row as the database answers it
 from uuid import UUID
@@ -25,10 +28,11 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, W
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
-from accounts import rbac
+from accounts import rbac, session_bearers
 from agents.actions import Action
 from agents.bearers import hash_of
 from agents.fleet.probing import is_probe
+from agents.mcp.powerloom_meta import KIND
 from agents.models import (
     AgentKind,
     AgentMCPServer,
@@ -50,19 +54,21 @@ COLUMNS = (
     "server__deployment__config",
     "server__deployment__policy",
 )
+ACTING = Case(When(agent__agent_kind=AgentKind.USER, then=F("agent__owner_principal_id")), default=F("agent_id"))
 GOING = (DeploymentStatus.DESTROYING, DeploymentStatus.DESTROYED)
 
 
 @dataclass(frozen=True)
 class Admitted:
     """Who was let in to which deployment. A probe of our own is nobody's agent. `session_id` is the agent's only live
-    session, None when it has several.
+    session, None when it has several. `bearer` is that of a session which acts for its user, empty for all others.
     """
 
     deployment: MCPDeployment
     agent_id: UUID | None = None
     credential_id: UUID | None = None
     session_id: UUID | None = None
+    bearer: str = field(default="", repr=False)
 
     @property
     def is_probe(self) -> bool:
@@ -70,14 +76,43 @@ class Admitted:
 
 
 def admit(bearer: str, deployment_id: UUID) -> Admitted | None:
-    """Return whom the bearer lets in to the deployment now, or None; one query."""
+    """Return whom the bearer lets in to the deployment now, or None; one query, or three for a session's."""
     if not bearer or len(bearer) > LONGEST or not bearer.isascii():
         return None
     if is_probe(bearer, deployment_id):
         deployment = MCPDeployment.objects.filter(pk=deployment_id).exclude(status__in=GOING).first()
         return Admitted(deployment) if deployment else None
+    if bearer.startswith(session_bearers.PREFIX):
+        return _session(bearer, deployment_id)
     found = _asked(hash_of(bearer), deployment_id)
     return _admitted(deployment_id, *found) if found else None
+
+
+def _session(bearer: str, deployment_id: UUID) -> Admitted | None:
+    delegation = session_bearers.delegation_of(bearer)
+    if delegation is None or not import_string(settings.SESSION_IN_TURN)(delegation.session_id):
+        return None
+    attached = _attached(delegation.agent_id, deployment_id).select_related("server__deployment").first()
+    if attached is None or attached.server.deployment is None:
+        return None
+    return Admitted(attached.server.deployment, delegation.agent_id, session_id=delegation.session_id, bearer=bearer)
+
+
+def _attached(agent_id: UUID, deployment_id: UUID) -> QuerySet[AgentMCPServer]:
+    this = {"agent_id": OuterRef("agent_id"), "server_id": OuterRef("server_id")}
+    rows = AgentMCPServer.objects.filter(
+        agent_id=agent_id,
+        agent__archived_at__isnull=True,
+        server__archived_at__isnull=True,
+        server__deployment_id=deployment_id,
+        server__deployment__template_kind=KIND,
+        server__deployment__status=DeploymentStatus.RUNNING,
+        server__deployment__archived_at__isnull=True,
+    )
+    return rows.annotate(acting=ACTING).filter(
+        ~Exists(WithheldServer.objects.filter(**this)),
+        rbac.permitted_to("acting", Action.MCP_SERVER_USE, ou_field="server__ou_id", resource_field="server_id"),
+    )
 
 
 def _asked(bearer_hash: str, deployment_id: UUID) -> tuple[Any, ...] | None:
@@ -119,7 +154,6 @@ def _admitted(deployment_id: UUID, *found: Any) -> Admitted:
 
 
 def _open(bearer_hash: str, deployment_id: UUID) -> QuerySet[Credential]:
-    acting = Case(When(agent__agent_kind=AgentKind.USER, then=F("agent__owner_principal_id")), default=F("agent_id"))
     this = {"agent_id": OuterRef("agent_id"), "server_id": OuterRef("server_id")}
     sessions = import_string(settings.LIVE_SESSION)(OuterRef("agent_id")).values("pk")
     return (
@@ -134,7 +168,7 @@ def _open(bearer_hash: str, deployment_id: UUID) -> QuerySet[Credential]:
             server__deployment__status=DeploymentStatus.RUNNING,
             server__deployment__archived_at__isnull=True,
         )
-        .annotate(acting=acting, session=Subquery(sessions[:1]), another_session=Subquery(sessions[1:2]))
+        .annotate(acting=ACTING, session=Subquery(sessions[:1]), another_session=Subquery(sessions[1:2]))
         .filter(
             Exists(AgentMCPServer.objects.filter(**this)),
             ~Exists(WithheldServer.objects.filter(**this)),

@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any  # arguments as they came, config and policy types that differ by template
 
 from django.utils import timezone
@@ -24,8 +24,9 @@ from agents.fleet.admission import Admitted
 from agents.fleet.journal import Journal
 from agents.fleet.rates import Rates
 from agents.mcp.catalog import TEMPLATES
+from agents.mcp.powerloom_meta import KIND
 from agents.mcp.template import Call, Deny, Template
-from agents.models import CallOutcome, MCPCall, MCPDeployment
+from agents.models import CallOutcome, MCPCall
 from agents.serving import served
 from powerloom.web.threads import DatabaseThreads
 
@@ -71,17 +72,19 @@ class Desk:
             ended = _failed("There is no such tool.")
         elif admitted.is_probe:
             ended = _denied("probe", "A probe may not call tools.")
+        elif template.kind == KIND and not admitted.bearer:
+            ended = _denied("delegation", "Only a session that was started with this server may call its tools.")
         else:
-            ended = await self._ended(admitted.deployment, template, name, arguments)
+            ended = await self._ended(admitted, template, name, arguments)
         await self.journal.write(_row(admitted, tool.name if tool else "", ended, began))
         if tool is None:
             raise UnknownTool
         return ended.answer
 
     async def _ended(
-        self, deployment: MCPDeployment, template: Template[Any, Any], name: str, arguments: dict[str, Any]
+        self, admitted: Admitted, template: Template[Any, Any], name: str, arguments: dict[str, Any]
     ) -> Ended:
-        tool = template.tool(name)
+        deployment, tool = admitted.deployment, template.tool(name)
         assert tool is not None, "asked before"
         try:
             call = Call(name, tool.arguments.model_validate(arguments))
@@ -93,7 +96,7 @@ class Desk:
                 reason = f"This server takes no more calls this minute. Try again in {seconds} seconds."
                 return _denied("calls_per_minute", reason)
             # Off the loop: a policy may have to parse what it judges, and the secrets come from the database.
-            decided = await self.threads.run(_decide, template, deployment, call)
+            decided = await self.threads.run(_decide, template, admitted, call)
         except ValidationError:
             return _unfit("policy", "The policy of this deployment is not valid any more.")
         except Unfit as error:
@@ -123,8 +126,8 @@ class Desk:
         return Ended(answer, CallOutcome.OK)
 
 
-def _decide(template: Template[Any, Any], deployment: MCPDeployment, call: Call) -> Served[Any, Any] | Deny:
-    to = served(deployment)
+def _decide(template: Template[Any, Any], admitted: Admitted, call: Call) -> Served[Any, Any] | Deny:
+    to = replace(served(admitted.deployment), bearer=admitted.bearer)
     decision = template.decide(call, to.config, to.policy)
     return decision if isinstance(decision, Deny) else to
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 ABSENT: dict[str, tuple[str, str]] = {
-    "powerloom_meta": ("Powerloom", "Lets an agent use Powerloom itself, with the rights of whoever invoked it."),
     "github": ("GitHub", "Repositories, issues and pull requests."),
     "google_drive": ("Google Drive", "Files and folders of a drive."),
     "notion": ("Notion", "Pages and databases of a workspace."),

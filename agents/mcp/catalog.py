@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args  # Any: config and policy types differ
 from agents.mcp.echo import EchoTemplate
 from agents.mcp.files import FilesTemplate
 from agents.mcp.postgres.template import PostgresTemplate
+from agents.mcp.powerloom_meta import PowerloomMetaTemplate
 from agents.mcp.slack import SlackTemplate
 from agents.mcp.template import Template
 
@@ -30,7 +31,8 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 
 TEMPLATES: dict[str, Template[Any, Any]] = {
-    template.kind: template for template in (EchoTemplate(), FilesTemplate(), PostgresTemplate(), SlackTemplate())
+    template.kind: template
+    for template in (EchoTemplate(), FilesTemplate(), PostgresTemplate(), SlackTemplate(), PowerloomMetaTemplate())
 }
 
 

@@ -42,6 +42,12 @@ def versions_of(skill: Skill) -> QuerySet[SkillVersion]:
     return SkillVersion.objects.filter(skill=skill).defer("archive")
 
 
+def current_numbers(skills: Iterable[Skill]) -> dict[UUID, int]:
+    """Return the number of each skill's current version, by the skill's id; one query."""
+    current = [skill.current_version_id for skill in skills if skill.current_version_id]
+    return dict(SkillVersion.objects.filter(pk__in=current).values_list("skill_id", "number"))
+
+
 def version_of(skill: Skill, version_id: UUID) -> SkillVersion:
     """Return one version of the skill. Raises `NotFound`."""
     version = versions_of(skill).filter(pk=version_id).first()

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from powerloom import __version__
 from powerloom.api import meta
+from powerloom.api.delegated import tools_of
 from powerloom.api.openapi import Api
 from powerloom.api.places import place_of
 from powerloom.kernel.errors import Invalid, Malformed, NotFound, PowerloomError, TooLarge, Unauthenticated, Unavailable
@@ -31,12 +32,13 @@ log = logging.getLogger(__name__)
 
 
 class Bearer(HttpBearer):
-    """Cookies never authenticate here: only `Authorization: Bearer`."""
+    """Cookies never authenticate here: only `Authorization: Bearer`. A delegated token opens its tool's routes only."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
-        actor: Actor | None = import_string(settings.AUTHENTICATE)(
-            token, request_id=request_id(request), address=address(request)
-        )
+        asked = {"request_id": request_id(request), "address": address(request)}
+        actor: Actor | None = import_string(settings.AUTHENTICATE)(token, **asked)
+        if actor is None and (tools := tools_of(request)):
+            actor = import_string(settings.AUTHENTICATE_DELEGATED)(token, tools=tools, **asked)
         justification = request.headers.get("X-Approval-Justification", "")
         return replace(actor, justification=justification) if actor and justification else actor
 

@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from powerloom.run import devorg
+from powerloom.run.bootstrap import Bootstrap, BootstrapFailed, Wanted
 from powerloom.web.text import visible
 
 SILENCE_SECONDS = 60  # between two frames
@@ -78,6 +79,9 @@ class Story:
                         self._await_running(f"/mcp-deployments/{stand_in['id']}")
             with self._chapter("reconcile"):
                 self._await_live(agent)
+            if self.sources:  # the runtime reaches the fleet
+                with self._chapter("bootstrap the meta-agent"):
+                    self._bootstrap()
             with self._chapter("invoke and stream"):
                 self._stream(agent)
             with self._chapter("audit"):
@@ -227,6 +231,14 @@ class Story:
         server = {"mcp_server_registration_id": deployment["mcp_server_registration_id"]}
         self._call("POST", f"/agents/{agent['id']}/mcp-servers", json=server)
         self._say(f"{agent['name']} has {deployment['name']}, with a credential of its own")
+
+    def _bootstrap(self) -> None:
+        bootstrap = Bootstrap(self._api, lambda words: self._say(escape(visible(words))), patience=self.patience)
+        try:
+            meta = bootstrap.run(Wanted(devorg.ENGINEERING))
+        except BootstrapFailed as failed:
+            raise self._fail(str(failed)) from failed
+        self._say(f"talk to [bold]{meta['name']}[/bold]: it does all of this with your rights, and no others")
 
     def _await_live(self, agent: dict[str, Any]) -> None:
         told, give_up = "", time.monotonic() + self.patience

@@ -10,19 +10,20 @@ from django.db.models import Q
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field
 
+from accounts.delegations import delegate
 from accounts.models import User
-from agents import lending, readiness
+from agents import delegating, lending, readiness
 from agents.actions import Action
 from agents.models import Agent, AgentKind, AgentVersion
 from agents.queries import acting_principal_id, agent_for_invoke
 from agents.spec import MAX_TURN_SECONDS, AgentSpec, TurnSeconds
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import NotFound, NotReady, TooMany
+from powerloom.kernel.errors import Denied, NotFound, NotReady, TooMany
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor, Target
 from sessions import bells
 from sessions.models import ACTIVE, AgentSession, InputKind, Mode, SessionInput
-from sessions.queries import session_for_read
+from sessions.queries import session_as_parent
 
 MAX_PROMPT = 100_000
 MAX_TITLE = 255
@@ -57,7 +58,7 @@ class InvokeAgent(InvokeFields, Command):
 
 def load_invoke(command: InvokeAgent, actor: Actor) -> Subject:
     agent = agent_for_invoke(actor, command.agent_id)
-    parent = session_for_read(actor, command.parent_session_id) if command.parent_session_id else None
+    parent = session_as_parent(actor, command.parent_session_id) if command.parent_session_id else None
     spec = spec_of(agent, command.agent_version or agent.version)
     target = Target("session", command.id, command.title or "", agent.organization_id, agent.ou.path)
     return Subject((agent, spec, parent), target, needs=lent(agent, spec))
@@ -70,6 +71,10 @@ def invoke_agent(command: InvokeAgent, *, subject: Subject, actor: Actor) -> Cha
     check_owner(agent)
     _check_room(actor)
     pin = readiness.pin(agent, version=command.agent_version)
+    is_delegated = bool(delegating.meta_servers(spec.server_ids()))
+    if is_delegated:
+        _check_person(agent, actor)
+        delegate(command.id, agent.id, actor)
     now = timezone.now()
     session = AgentSession.objects.create(
         id=command.id,
@@ -84,6 +89,7 @@ def invoke_agent(command: InvokeAgent, *, subject: Subject, actor: Actor) -> Cha
         parent_session=parent,
         invoked_by_id=actor.id,
         invoked_by_ref=actor.ref,
+        is_delegated=is_delegated,
         title=command.title,
         prompt=command.prompt,
         mode=command.mode,
@@ -138,6 +144,14 @@ def check_owner(agent: Agent) -> None:
     disabled = User.objects.filter(pk=agent.owner_principal_id, is_active=False)
     if agent.agent_kind == AgentKind.USER and disabled.exists():
         raise NotReady(f"{agent.name} cannot run: its owner is disabled.", why="the agent's owner is disabled")
+
+
+def _check_person(agent: Agent, actor: Actor) -> None:
+    if actor.kind != "user":
+        raise Denied(
+            f"{agent.name} acts with the rights of the person who talks to it, and an agent is nobody to act for.",
+            permission=str(Action.AGENT_INVOKE),
+        )
 
 
 def _check_room(actor: Actor) -> None:

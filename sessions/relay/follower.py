@@ -21,6 +21,7 @@ from powerloom.cma.client import CMA
 from powerloom.cma.errors import AccountProblem, CMAError, Conflict, Missing, Rejected, Unavailable
 from powerloom.web.threads import DatabaseThread
 from sessions import course as steps
+from sessions import session_vaults
 from sessions.course import Course, Step
 from sessions.frames import Frame
 from sessions.ingest import Hold, course_of, stored_ids
@@ -151,10 +152,11 @@ class Follower:
         if plan.create_attempted_at and (adopted := await launch.adopt(self._cma, plan)):
             await self._stored(steps.create(adopted))
             return adopted, False
+        own_vault_id = await session_vaults.prepared(self._cma, self._desk, self._id) if plan.is_delegated else ""
         if not await self._desk.run(launch.note_attempt, self.hold):
             raise Lost
         try:
-            made = await self._cma.sessions.create(plan.body())
+            made = await self._cma.sessions.create(plan.body(own_vault_id))
         except (Rejected, Missing, Conflict):
             await self._desk.run(launch.forget_attempt, self._id)
             if changed := await self._desk.run(launch.with_vault_of_now, self.hold, plan):

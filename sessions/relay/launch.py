@@ -36,18 +36,22 @@ class Plan:
     cma_agent_version: int
     cma_environment_id: str
     cma_vault_id: str
+    is_delegated: bool
     cma_session_id: str
     create_attempted_at: datetime | None
     owed: str
     stamp: str
 
-    def body(self) -> dict[str, Any]:
-        """Return what CMA is asked to create."""
+    def body(self, own_vault_id: str = "") -> dict[str, Any]:
+        """Return what CMA is asked to create. The session's own vault comes first: for a server that stands in two, the
+        first wins.
+        """
+        vaults = [vault for vault in (own_vault_id, self.cma_vault_id) if vault]
         return {
             "agent": {"type": "agent", "id": self.cma_agent_id, "version": self.cma_agent_version},
             "environment_id": self.cma_environment_id,
             "metadata": {stamps.KEY: self.stamp},
-            **({"vault_ids": [self.cma_vault_id]} if self.cma_vault_id else {}),
+            **({"vault_ids": vaults} if vaults else {}),
             **({"title": self.title[:TITLE]} if self.title else {}),
         }
 

@@ -106,6 +106,7 @@ CLIENT_EXCEPTIONS = {
     "powerloom/run": "the processes of this machine, on loopback",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
     "agents/backends/postgres/lines.py": "the socket that libpq has opened, to count and to cut; it opens none",
+    "agents/backends/powerloom_meta/api.py": "our own REST API, an address of the operator",
     "agents/backends/slack_api.py": "the Slack Web API, an address of the operator",
 }
 

@@ -7,6 +7,7 @@ of them it goes through.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import known_actions
 from accounts.tokens import sign_in_token
+from agents.mcp.powerloom_meta import RIGHTS, ROUTES
 from powerloom.api.v1 import api
 from powerloom.audit.models import Entry
 from powerloom.kernel.ids import new_id
@@ -27,6 +29,7 @@ from tests.database import undone
 from tests.declared import attach, make_agent, make_rule, make_skill, make_version, register_server
 from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
+from tests.meta import make_meta_agent, talk
 from tests.routes import INSTEAD, MEMBER, OF_NOBODY, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
 from tests.wired import make_credential, make_foreign, make_managed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
@@ -312,6 +315,25 @@ def test_without_a_bearer_a_cookie_opens_nothing(stage: Stage) -> None:
         method, _, path = stage.address(route).partition(" ")
         for client in clients:
             assert client.generic(method, f"/api{path}").status_code == 401
+
+    each(stage, SIGNED_IN, law)
+
+
+def test_every_route_takes_the_tokens_of_its_own_tools_and_no_other(stage: Stage) -> None:
+    give(stage, without=None)
+    one = talk(make_meta_agent(stage.world.alice, stage.world.platform), stage.actor)
+    tokens = {tool: one.token(tool) for tool in sorted(ROUTES)}
+    others = cycle(tokens)  # asking every route with every token would say no more, and take minutes
+    assert set(RIGHTS) == set(ROUTES)
+    assert {route for named in ROUTES.values() for route in named} <= set(SIGNED_IN)
+
+    def law(stage: Stage, route: str) -> None:
+        method, _, path = stage.address(route).partition(" ")
+        its_own = {tool for tool in tokens if route in ROUTES[tool]}
+        for tool in its_own | {next(others)}:
+            send = getattr(Api(tokens[tool]), method.lower())
+            answer = send(path, *([stage.bodies.get(route, {})] if method != "GET" else []))
+            assert (answer.status_code != 401) is (tool in its_own), (tool, answer.content)
 
     each(stage, SIGNED_IN, law)
 

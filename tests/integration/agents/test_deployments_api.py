@@ -121,8 +121,8 @@ def test_what_fits_no_template_is_refused_naming_the_place(world: World, named: 
 
 
 def test_a_kind_that_is_not_available_is_refused_by_name_with_those_that_are(world: World) -> None:
-    message = posted(world, template_kind="powerloom_meta").json()["error"]["message"]
-    assert "powerloom_meta is not available here" in message
+    message = posted(world, template_kind="github").json()["error"]["message"]
+    assert "github is not available here" in message
     assert "echo" in message
 
 

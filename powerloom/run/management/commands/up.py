@@ -55,6 +55,8 @@ class Command(BaseCommand):
             self.lock = home.claim(settings.HOME)
         except home.HomeInUse as error:
             raise CommandError(str(error)) from error
+        if "POWERLOOM_API_URL" not in os.environ:
+            settings.API_URL = f"{self.url}/api"
         self.fleet_socket = self._listen_for_fleet(options["port"] + 1)
         runtime = self._runtime()
         try:

@@ -1,0 +1,65 @@
+"""Agents that use Powerloom itself, with the rights of whoever talks to them: which they are, and what it takes to
+change one.
+
+Whoever writes such an agent's prompt, skills or tools speaks to everybody who talks to it, and through it with their
+rights. So each change takes `agent:delegate` at the root, the right of the root's OrgAdmin, besides its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import OU
+from agents.actions import Action
+from agents.mcp.powerloom_meta import KIND
+from agents.models import Agent, AgentMCPServer, MCPServer
+from agents.spec import AgentSpec, Tools
+from powerloom.commands.registry import Need
+from powerloom.kernel.refs import Target
+
+REACHING_OUT = ("bash", "web_fetch", "web_search")  # what brings others' words in, or carries ours out
+
+
+def is_meta(server: MCPServer) -> bool:
+    """Tell whether this server is Powerloom itself. Its deployment is loaded."""
+    return server.deployment is not None and server.deployment.template_kind == KIND
+
+
+def meta_servers(server_ids: Iterable[UUID]) -> list[MCPServer]:
+    """Return those of the servers that are Powerloom itself, with their deployments; one query."""
+    rows = MCPServer.objects.filter(pk__in=list(server_ids), deployment__template_kind=KIND)
+    return list(rows.select_related("deployment").order_by("pk"))
+
+
+def delegates(agent: Agent) -> bool:
+    """Tell whether the agent has such a server attached now; one query."""
+    return AgentMCPServer.objects.filter(agent=agent, server__deployment__template_kind=KIND).exists()
+
+
+def any_delegates(agents: QuerySet[Agent]) -> bool:
+    """Tell whether one of these agents has such a server; one query."""
+    having = AgentMCPServer.objects.filter(server__deployment__template_kind=KIND, agent__in=agents)
+    return having.exists()
+
+
+def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:
+    """Return the further right that a change of this agent takes; none for an agent that neither is nor becomes such
+    a one.
+    """
+    return (need(agent.organization_id),) if becomes or delegates(agent) else ()
+
+
+def need(organization_id: UUID) -> Need:
+    """Return the right itself."""
+    root = OU.objects.get(organization_id=organization_id, parent__isnull=True)
+    return Need(Action.AGENT_DELEGATE, Target("ou", root.id, root.name, organization_id, root.path))
+
+
+def confined(spec: AgentSpec) -> AgentSpec:
+    """Return the spec without the tools that reach out; whoever may change the agent may switch one on again."""
+    off = {name: getattr(spec.tools, name).model_copy(update={"enabled": False}) for name in REACHING_OUT}
+    tools = Tools.model_validate(spec.tools.model_copy(update=off).model_dump())
+    return spec.model_copy(update={"tools": tools})

@@ -1,0 +1,385 @@
+"""Sessions that act for the person who started them: what their tools do, for how long, and where the bound is."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from django.utils import timezone
+
+from accounts import delegations, tokens
+from accounts.models import AccessToken, Binding, Delegation, User
+from accounts.roles import expand
+from agents.commands import AttachSkill
+from agents.fleet.admission import admit
+from agents.fleet_client import credential
+from agents.models import Agent, Credential
+from agents.spec import AttachedSkill
+from powerloom.audit.models import Entry
+from powerloom.kernel.keys import derived_key
+from sessions.commands import InterruptSession
+from sessions.models import AgentSession, Status
+from tests.connected import make_server
+from tests.database import undone
+from tests.declared import done, make_agent, make_skill, make_version
+from tests.fleet import make_caller
+from tests.held import make_policy
+from tests.meta import Talk, make_meta_agent, make_meta_server, talk
+from tests.routes import TABLE
+from tests.wired import value_of
+from tests.world import Api, World, api_of, bind, make_token, make_user
+
+pytestmark = pytest.mark.django_db
+
+PROMPT = {"system_prompt": "Find prospects.", "model": "claude-sonnet-4-6"}
+
+
+@pytest.fixture
+def meta(world: World) -> Agent:
+    return make_meta_agent(world.alice, world.engineering)
+
+
+def trade(one: Talk, tool: str = "list_agents", **changed: str) -> Any:
+    body = {"bearer": one.bearer, "deployment_id": str(one.deployment.pk), "tool": tool, **changed}
+    return Api(credential()).post("/auth/delegations/exchange", body)
+
+
+def opens(token: str) -> bool:
+    return bool(Api(token).get("/agents").status_code == 200)
+
+
+# --- What the tools do
+
+
+def test_the_story_of_the_sales_prospector(world: World, meta: Agent) -> None:
+    emma = make_user("emma@acme.example", home=world.sales)
+    bind(emma, "AgentOwner", world.sales)
+    apollo, gmail = (make_server(world.sales, name) for name in ("apollo-mcp", "gmail-mcp"))
+    skill = make_skill(world.alice, world.sales, "web-search")
+    make_version(world.alice, skill)
+    one = talk(meta, world.alice)
+
+    _, tree = one.call("list_ous", under="/acme/sales")
+    _, found = one.call("describe_user", email="emma@acme.example")
+    _, servers = one.call("list_mcp_servers", ou_id=tree["ous"][0]["id"])
+    _, skills = one.call("list_skills", name="web-search")
+    assert {row["name"] for row in servers["mcp_servers"]} == {"apollo-mcp", "gmail-mcp"}
+    assert skills["skills"][0]["current_version_number"] == 1
+    owner = found["user"]["principal_id"]
+    wanted = {"name": "sales-prospector", "ou_id": tree["ous"][0]["id"], "owner_principal_id": owner, **PROMPT}
+    is_error, made = one.call("create_agent", **wanted)
+    assert (is_error, made["status"], made["right"]) == (False, 201, "agent:create")
+    agent = made["agent"]
+    assert agent["cma_agent_id"] is None
+    assert "the reconciler has not pushed this agent" in agent["note"]
+    for server in (apollo, gmail):
+        reference = {"agent_id": agent["id"], "mcp_server_registration_id": str(server.pk)}
+        assert one.call("attach_mcp_server_to_agent", **reference)[1]["attachment"]["name"] == server.name
+        assert one.call("create_credential", **reference)[1]["credential"]["source"] == "minted"
+    one.call("attach_skill_to_agent", agent_id=agent["id"], skill_id=str(skill.pk))
+    _, shown = one.call("describe_agent", agent_id=agent["id"])
+    assert [row["name"] for row in shown["agent"]["mcp_servers"]] == ["apollo-mcp", "gmail-mcp"]
+    assert shown["agent"]["owner_ref"] == "user:emma@acme.example"
+
+    entries = [json.loads(body) for body in Entry.objects.filter(chain_id=world.acme.pk).values_list("body", flat=True)]
+    doings = [body for body in entries if body["delegated_from_session"] == str(one.session.pk)]
+    assert [body["action"] for body in doings] == [
+        "agent:create",
+        *("agent:attach_mcp_server", "credential:create", "credential:create") * 2,
+        "agent:attach_skill",
+    ]
+    assert {(body["actor"]["kind"], body["actor"]["ref"]) for body in doings} == {("user", world.alice.ref)}
+    assert made["request_id"] in {body["request_id"] for body in doings}
+
+
+def test_what_is_refused_or_held_is_passed_on_raw(world: World, meta: Agent) -> None:
+    bind(world.eve, "AgentOperator", world.engineering)
+    eves, alices = talk(meta, world.eve), talk(meta, world.alice)
+    here = {"name": "prospector", "ou_id": str(world.sales.pk), **PROMPT}
+    is_error, denied = eves.call("create_agent", **here)
+    assert (is_error, denied["status"]) == (True, 403)
+    assert denied["said"].startswith(
+        "API returned 403: insufficient permissions. You need agent:create on /acme/sales: "
+    )
+    assert denied["error"]["detail"]["explain"]["remedy"]
+    refusal = Entry.objects.filter(chain_id=world.acme.pk, decision="denied").latest("seq")
+    assert json.loads(refusal.body)["delegated_from_session"] == str(eves.session.pk)
+
+    make_policy(world.alice, world.sales)
+    is_error, held = alices.call("create_agent", **here)
+    assert (is_error, held["status"], held["agent"]) == (False, 202, None)
+    assert held["held"]["approval_request_id"] in held["held"]["message"]
+    assert not Agent.objects.filter(name="prospector").exists()
+    bearer = alices.token("create_agent")
+    request = f"/approvals/{held['held']['approval_request_id']}"
+    assert Api(bearer).post(f"{request}/approve").status_code == 401
+    assert api_of(world.vera).post(f"{request}/approve").json()["status"] == "approved"
+
+    is_error, absent = alices.call("describe_user", email="jane@typo.com")
+    assert (is_error, absent["status"]) == (True, 404)
+    assert absent["said"] == "No user found with email jane@typo.com. Check the email address and try again."
+    make_agent(world.alice, world.engineering, "twin")
+    taken = alices.call("create_agent", name="twin", ou_id=str(world.engineering.pk), **PROMPT)[1]
+    assert (taken["status"], taken["error"]["code"]) == (409, "name_taken")
+
+
+def test_lists_page_and_show_what_the_user_may_see(world: World, meta: Agent) -> None:
+    for number in range(3):
+        make_agent(world.alice, world.sales, f"seller-{number}")
+    bind(world.eve, "AgentOperator", world.engineering)
+    assert [row["name"] for row in talk(meta, world.eve).call("list_agents")[1]["agents"]] == ["powerloom-meta"]
+    one, names, cursor = talk(meta, world.alice), [], None
+    while True:
+        _, page = one.call("list_agents", limit=3, cursor=cursor)
+        names += [row["name"] for row in page["agents"]]
+        if not (cursor := page["next_cursor"]):
+            break
+    assert names == ["seller-2", "seller-1", "seller-0", "powerloom-meta"]
+    assert all("zeta" not in row["email"] for row in one.call("list_users")[1]["users"])
+
+
+# --- For how long
+
+
+def test_a_token_says_for_whom_where_and_for_what(world: World, meta: Agent) -> None:
+    one = talk(meta, world.alice)
+    answer = trade(one, "create_agent").json()
+    said = jwt.decode(answer["access_token"], options={"verify_signature": False, "verify_aud": False})
+    assert (said["sub"], said["act"]["sub"]) == (str(world.alice.pk), str(meta.pk))
+    assert (said["sid"], said["org"]) == (str(one.session.pk), str(world.acme.pk))
+    assert (said["aud"], said["tool"]) == ("powerloom-tool:create_agent", "create_agent")
+    assert (said["exp"] - said["iat"], answer["expires_in"]) == (300, 300)
+    assert trade(one, "create_agent").json()["access_token"] != answer["access_token"]
+
+
+def _update(**columns: Any) -> Callable[[World, Talk], None]:
+    def act(_world: World, one: Talk) -> None:
+        AgentSession.objects.filter(pk=one.session.pk).update(**columns)
+
+    return act
+
+
+def _interrupt(world: World, one: Talk) -> None:
+    done(InterruptSession(session_id=one.session.pk), world.bob)
+
+
+def _disable(world: World, _one: Talk) -> None:
+    User.objects.filter(pk=world.bob.pk).update(is_active=False)
+
+
+def _new_password(world: World, _one: Talk) -> None:
+    world.bob.set_password("another long passphrase")
+    world.bob.save()
+
+
+def _lose_the_right(world: World, _one: Talk) -> None:
+    Binding.objects.filter(principal_id=world.bob.pk).update(ended_at=timezone.now())
+
+
+def _archive(_world: World, one: Talk) -> None:
+    Agent.objects.filter(pk=one.session.agent_id).update(archived_at=timezone.now())
+
+
+ENDS: dict[str, Callable[[World, Talk], None]] = {
+    **{status.value: _update(status=status) for status in Status if status not in {"running", "pending"}},
+    "no turn under way": _update(turn_started_at=None),
+    "timed out": _update(stop_reason="timeout"),
+    "deleted": _update(deleted_at=timezone.now()),
+    "interrupted": _interrupt,
+    "the user disabled": _disable,
+    "another password": _new_password,
+    "the right lost": _lose_the_right,
+    "the agent archived": _archive,
+}
+
+
+def test_whatever_ends_it_ends_it_at_once(world: World, meta: Agent) -> None:
+    one = talk(meta, world.bob)
+    token = one.token("list_agents")
+    for name, act in ENDS.items():
+        with undone():
+            act(world, one)
+            assert trade(one).status_code == 401, name
+            assert not opens(token), name
+            is_error, answer = one.call("list_agents")
+            assert is_error, name
+            assert answer["said"].startswith("API returned 401: This session acts for nobody now"), name
+    assert trade(one).status_code == 200
+    assert opens(token)
+
+
+def test_a_token_that_is_old_altered_or_anothers_opens_nothing(world: World, meta: Agent) -> None:
+    one, other = talk(meta, world.alice), talk(meta, world.bob)
+    good = jwt.decode(one.token("list_agents"), options={"verify_signature": False, "verify_aud": False})
+    key, now = delegations._key(), int(timezone.now().timestamp())
+
+    def signed(secret: bytes = key, *, typ: str = delegations.TYPE, **changed: Any) -> str:
+        claims = {name: value for name, value in {**good, **changed}.items() if value is not None}
+        return jwt.encode(claims, secret, algorithm="HS256", headers={"typ": typ})
+
+    assert opens(signed())
+    bad = {
+        "older than five minutes": signed(iat=now - 301, exp=now - 1),
+        "without an end": signed(exp=None),
+        "of another session": signed(sid=str(other.session.pk)),
+        "of another user": signed(sub=str(world.bob.pk)),
+        "of another agent": signed(act={"sub": str(world.alice.pk)}),
+        "of another organization": signed(org=str(world.zeta.pk)),
+        "of another tool": signed(tool="create_agent"),
+        "for another audience": signed(aud="powerloom-api"),
+        "for every audience": signed(aud=["powerloom-tool:list_agents", "powerloom-api"]),
+        "of another type": signed(typ="at+jwt"),
+        "of another key": signed(derived_key("access_jwt")),
+        "altered": one.token("list_agents")[:-4] + "AAAA",
+        "the bearer itself": one.bearer,
+        "the fleet's credential": credential(),
+    }
+    assert [name for name, token in bad.items() if opens(token)] == []
+
+
+def test_only_the_fleet_trades_and_only_what_is_whole(world: World, meta: Agent) -> None:
+    one = talk(meta, world.alice)
+    elsewhere = make_meta_server(world.engineering, "another")
+    body = {"bearer": one.bearer, "deployment_id": str(one.deployment.pk), "tool": "list_ous"}
+    for bearer in ("", one.bearer, make_token(world.alice), credential()[:-1]):
+        assert Api(bearer).post("/auth/delegations/exchange", body).status_code == 401
+    assert trade(one, bearer=f"{one.bearer}x").status_code == 401
+    assert trade(one, deployment_id=str(elsewhere.deployment_id)).status_code == 401
+    assert trade(one, tool="delete_everything").status_code == 422
+    assert trade(one).headers["Cache-Control"] == "no-store"
+    assert one.bearer not in str(Delegation.objects.values_list().get(session_id=one.session.pk))
+
+
+# --- Where the bound is
+
+
+def test_a_narrow_token_stays_narrow_and_ends_what_it_started(world: World, meta: Agent) -> None:
+    token = make_token(world.alice, actions=sorted(expand(["agent:*", "session:*"])), ou=world.engineering)
+    narrow = tokens.authenticate(token, request_id="", address="")
+    assert narrow is not None
+    assert narrow.token_id is not None
+    one, wide = talk(meta, narrow), talk(meta, world.alice)
+    wanted = {"name": "x", **PROMPT}
+    assert one.call("create_agent", ou_id=str(world.sales.pk), **wanted)[1]["status"] == 403
+    assert one.call("create_agent", ou_id=str(world.platform.pk), **wanted)[1]["status"] == 201
+    assert wide.call("create_agent", ou_id=str(world.sales.pk), **wanted)[1]["status"] == 201
+
+    def go_on(api: Api, with_what: Talk) -> int:
+        answer = api.post(f"/sessions/{with_what.session.pk}/messages", {"text": "go on"})
+        return int(answer.status_code)
+
+    assert go_on(Api(token), wide) == 403, "its tools would act by more than this token gives"
+    assert go_on(Api(token), one) == 200
+    assert go_on(api_of(world.alice), one) == 200, "they still act by no more than what it was started with"
+    AccessToken.objects.filter(pk=narrow.token_id).update(revoked_at=timezone.now())
+    assert one.call("list_ous")[1]["status"] == 401
+
+
+def test_an_agent_is_nobody_to_act_for(world: World, meta: Agent) -> None:
+    other = make_agent(world.alice, world.engineering)
+    token = api_of(world.alice).post(f"/principals/{other.pk}/tokens", {"name": "runs"}).json()["raw_token"]
+    answer = Api(token).post(f"/agents/{meta.pk}/invoke", {"prompt": "hello"})
+    assert answer.status_code == 403
+    assert "an agent is nobody to act for" in answer.json()["error"]["message"]
+
+
+def test_an_agents_own_credential_opens_the_listing_alone(world: World, meta: Agent) -> None:
+    one = talk(meta, world.alice)
+    standing = value_of(Credential.objects.get(agent=meta))
+    assert (admitted := admit(standing, one.deployment.pk)) is not None
+    assert (admitted.bearer, admitted.agent_id) == ("", meta.pk)
+    assert (own := admit(one.bearer, one.deployment.pk)) is not None
+    assert (own.bearer, own.session_id) == (one.bearer, one.session.pk)
+    another = make_meta_server(world.engineering, "another").deployment
+    assert another is not None
+    assert admit(one.bearer, another.pk) is None
+    assert admit(one.bearer, make_caller(world.alice, world.engineering).deployment.pk) is None
+    AgentSession.objects.filter(pk=one.session.pk).update(status=Status.IDLE_END_TURN)
+    assert admit(one.bearer, one.deployment.pk) is None
+
+
+# --- Whose the session is
+
+SESSION_ROUTES = sorted(route for route in TABLE if "{session_id}" in route)
+CAST = ("alice", "bob", "vera", "eve", "mallory")
+BODIES = {
+    "PATCH /sessions/{session_id}": {"title": "Another"},
+    "POST /sessions/{session_id}/messages": {"text": "go on"},
+    "POST /sessions/{session_id}/confirmations": {"tool_use_id": "none", "result": "allow"},
+}
+
+
+def test_only_its_user_goes_on_with_it_and_only_auditors_read_it_too(world: World, meta: Agent) -> None:
+    auditor = make_user("audrey@acme.example", home=world.sales)
+    both = make_user("ada@acme.example", home=world.sales)
+    for who in (auditor, both):
+        bind(who, "Auditor", world.root)
+    bind(both, "OrgAdmin", world.root)
+    session = talk(meta, world.bob).session
+    cast = {name: getattr(world, name) for name in CAST} | {"auditor": auditor, "both": both}
+    for route in SESSION_ROUTES:
+        method, _, path = route.replace("{session_id}", str(session.pk)).partition(" ")
+        reads = method == "GET" or path.endswith("/tickets")
+        for name, user in cast.items():
+            with undone():
+                send = getattr(api_of(user), method.lower())
+                answer = send(path, *([BODIES.get(route, {})] if method != "GET" else []))
+                may = name == "bob" or (reads and name in {"auditor", "both"})
+                is_absent = answer.status_code == 404 and "tool_use_id" not in answer.content.decode()
+                if route.endswith("/confirmations") and may:
+                    continue  # nothing asks, so its user finds nothing to answer
+                assert is_absent is not may, (route, name, answer.content)
+    for name, user in cast.items():
+        listed = {row["id"] for row in api_of(user).get("/sessions").json()}
+        assert (str(session.pk) in listed) is (name in {"bob", "auditor", "both"}), name
+        body = {"prompt": "hello", "parent_session_id": str(session.pk)}
+        answer = api_of(user).post(f"/agents/{meta.pk}/invoke", body)
+        assert name == "bob" or answer.status_code in {403, 404}, name
+    assert api_of(both).post(f"/agents/{meta.pk}/invoke", body).status_code == 404
+
+
+# --- Who makes such an agent
+
+
+def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World, meta: Agent) -> None:
+    owner = make_user("olga@acme.example", home=world.engineering)
+    bind(owner, "AgentOwner", world.engineering)
+    for role in ("SkillOwner", "OUAdmin"):
+        bind(owner, role, world.engineering)
+    skill = make_skill(world.alice, world.engineering)
+    version, other = (make_version(world.alice, skill, extra=extra) for extra in ("a", "b"))
+    tracker = make_server(world.engineering)
+    attached = meta.server_attachments.get().server_id
+    own = make_agent(owner, world.engineering, "own")
+    trojan, at = f"/agents/{meta.pk}", f"/agents/{own.pk}"
+    done(AttachSkill(agent_id=meta.pk, skill=AttachedSkill(skill_id=skill.pk)), world.alice)
+    tries = (
+        ("post", f"{at}/mcp-servers", {"mcp_server_registration_id": str(attached)}),
+        ("patch", trojan, {"system_prompt": "Obey me."}),
+        ("patch", trojan, {"tools": {"bash": {"enabled": True}}}),
+        ("post", f"{trojan}/mcp-servers", {"mcp_server_registration_id": str(tracker.pk)}),
+        ("post", f"{trojan}/mcp-servers", {"mcp_server_registration_id": str(attached), "permission": "always_ask"}),
+        ("post", f"{trojan}/skills", {"skill_id": str(skill.pk), "skill_version_id": str(version.pk)}),
+        ("post", f"{trojan}/skills", {"skill_id": "pdf"}),
+        ("delete", f"{trojan}/skills/{skill.pk}", None),
+        ("post", f"{trojan}/versions/1/restore", None),
+        ("patch", f"/skills/{skill.pk}", {"current_version_id": str(version.pk)}),
+    )
+    del other
+    for method, path, body in tries:
+        for user, expected in ((owner, False), (world.alice, True)):
+            with undone():
+                answer = getattr(api_of(user), method)(path, body)
+                assert (answer.status_code < 300) is expected, (path, body, answer.content)
+                assert expected or answer.json()["error"]["detail"]["permission"] == "agent:delegate", answer.content
+    with undone():
+        assert api_of(owner).delete(f"{trojan}/mcp-servers/{attached}").status_code == 204
+        assert api_of(owner).patch(trojan, {"system_prompt": "Mine again."}).status_code == 200
+
+
+def test_what_reaches_out_is_off_until_somebody_with_the_right_says_otherwise(world: World, meta: Agent) -> None:
+    tools = api_of(world.alice).get(f"/agents/{meta.pk}").json()["tools"]
+    assert {name for name, tool in tools.items() if not tool["enabled"]} == {"bash", "web_fetch", "web_search"}
+    changed = api_of(world.alice).patch(f"/agents/{meta.pk}", {"tools": {"bash": {"enabled": True}}}).json()
+    assert changed["tools"]["bash"]["enabled"] is True
