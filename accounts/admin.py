@@ -17,6 +17,7 @@ read_only(
 )
 read_only(models.Organization, tenant="id")
 read_only(models.AccessEpoch)
+read_only(models.DeviceLogin, tenant="user.organization_id")
 read_only(models.Membership, tenant="group.organization_id")
 read_only(models.PrincipalClosure, tenant="principal.organization_id")
 read_only(models.OUClosure, tenant="ancestor.organization_id")

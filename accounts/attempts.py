@@ -44,6 +44,16 @@ def forgive(email: str, address: str) -> None:
         DenialWindow.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(count=F("count") - 1)
 
 
+def count(what: str, who: str, *, most: int) -> None:
+    """Count one of these. Raises `TooMany`, and counts nothing, when there were more than `most` of somebody's."""
+    with transaction.atomic(durable=True):
+        if _counted(keyed_digest(derived_key("sign_in_attempts"), [what, who])) > most:
+            raise TooMany(
+                "Too many at once. Wait a quarter of an hour, then try again.",
+                retry_after=int(WINDOW.total_seconds()),
+            )
+
+
 def _counted(fingerprint: str) -> int:
     """Add one to this minute and return the sum; the row stays locked, so that attempts at once count one another."""
     now = timezone.now()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any  # cleaned form values
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts import sign_in
+from accounts.commands.tokens import LIFETIME, LONGEST_LIFETIME
+from accounts.devices import Chosen
+from accounts.law import shown
+from accounts.models import OU
 from powerloom.kernel.errors import TooMany, Unauthenticated
+from powerloom.web.forms import Renderer
 from powerloom.web.requests import address, request_id
 
 
@@ -36,3 +44,45 @@ class SignInForm(AuthenticationForm):
             except (TooMany, Unauthenticated) as error:
                 raise ValidationError(error.message, code=error.code) from error
         return self.cleaned_data
+
+
+class PlaceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic for the checker alone
+    """A choice of OUs by their paths."""
+
+    def label_from_instance(self, obj: OU) -> str:
+        return shown(obj.path)
+
+
+class DeviceForm(forms.Form):
+    """What the token of a program shall be. What its program asked for stands there first, and may be narrowed."""
+
+    default_renderer = Renderer
+    name = forms.CharField(max_length=255, help_text="How it stands in the list of your tokens.")
+    actions = forms.CharField(
+        required=False,
+        max_length=8000,
+        label="Only these actions",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="As in: agent:read agent:invoke. Left empty, it may do what you may.",
+    )
+    ou = PlaceField(
+        OU.objects.none(),
+        required=False,
+        to_field_name="path",
+        empty_label="Wherever you may",
+        label="Only in this OU, and below",
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=LONGEST_LIFETIME.days, initial=LIFETIME.days, label="Days until it ends"
+    )
+
+    def __init__(self, *args: Any, ous: QuerySet[OU], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["ou"].queryset = ous  # type: ignore[attr-defined]  # it is the field above
+
+    @property
+    def chosen(self) -> Chosen:
+        """What was chosen, once it is valid."""
+        asked = self.cleaned_data
+        actions = asked["actions"].split() or None
+        return Chosen(asked["name"], actions, asked["ou"], timezone.now() + timedelta(days=asked["days"]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from accounts import expiry, sealing
+from accounts import devices, expiry, sealing
 
 SCHEDULE = {
     "sweep-untaken-sealed-values": ("accounts.tasks.sweep_untaken", 3600.0),
+    "sweep-device-logins": ("accounts.tasks.sweep_device_logins", 3600.0),
     "end-expired-bindings": ("accounts.tasks.end_expired", 30.0),
 }
 
@@ -16,6 +17,12 @@ SCHEDULE = {
 def sweep_untaken() -> None:
     """Delete sealed values whose command never came."""
     sealing.sweep_untaken()
+
+
+@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+def sweep_device_logins() -> None:
+    """Delete sign-ins of programs that are over."""
+    devices.sweep()
 
 
 @shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator

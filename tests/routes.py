@@ -11,6 +11,8 @@ TABLE = {
     "GET /capabilities": PUBLIC,
     "POST /auth/token": PUBLIC,
     "GET /auth/login": PUBLIC,
+    "POST /auth/device": PUBLIC,
+    "POST /auth/device/token": PUBLIC,
     "GET /access/check": MEMBER,
     "GET /access/explain": MEMBER,
     "GET /me": MEMBER,

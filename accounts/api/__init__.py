@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from accounts.api import access, auth, bindings, directory, egress, groups, roles, secrets, tokens, users
+from accounts.api import access, auth, bindings, devices, directory, egress, groups, roles, secrets, tokens, users
 
 router = Router()
-for module in (access, auth, directory, users, groups, roles, bindings, tokens, secrets, egress):
+for module in (access, auth, devices, directory, users, groups, roles, bindings, tokens, secrets, egress):
     router.add_router("", module.router)

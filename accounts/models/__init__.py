@@ -2,6 +2,7 @@
 
 from accounts.models.access import Binding, DecisionType, Membership, PrincipalClosure, Role, RoleAction
 from accounts.models.delegations import Delegation
+from accounts.models.devices import DeviceLogin
 from accounts.models.principals import Group, Principal, PrincipalKind, User
 from accounts.models.secrets import Sealed, Secret
 from accounts.models.tokens import AccessToken
@@ -14,6 +15,7 @@ __all__ = [
     "Binding",
     "DecisionType",
     "Delegation",
+    "DeviceLogin",
     "EgressRule",
     "Group",
     "Membership",

@@ -38,6 +38,7 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "console:ask_access": (200, 200, 200, 200, 404, 302),
     "organization:explain": (200, 200, 200, 200, 404, 302),
     "organization:why": (200, 200, 200, 200, 404, 302),
+    "accounts:device": (200, 200, 200, 200, 200, 302),
     "accounts:scopes": (200, 200, 200, 200, 200, 302),
     "approvals:list": (200, 200, 200, 200, 200, 302),
     "approvals:count": (200, 200, 200, 200, 200, 302),
@@ -66,6 +67,7 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "sessions:invoke": (200, 200, 200, 200, 404, 302),
 }
 ACTS = {
+    "accounts:decide_device": (404, 404, 404, 404, 404, 204),
     "approvals:decide": (403, 403, 204, 404, 404, 204),
     "approvals:decide_several": (200, 200, 200, 200, 200, 204),  # what became of each is in the answer
     "approvals:cancel": (403, 204, 403, 404, 404, 204),
