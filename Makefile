@@ -12,6 +12,8 @@ TOOL := $(VENV)/.uv-$(UV)
 RUNTIME := $(VENV)/.runtime-$(CONTENTS)
 DEV := $(VENV)/.dev-$(CONTENTS)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml -c requirements.lock
+# The command line, as a link to these sources. It needs nothing more: this uv is the build backend, too.
+WEAVE := $(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --editable .
 
 # An interpreter that went away (an upgraded system, a moved folder) takes the stamps with it.
 ifneq ($(shell $(BIN)/python -c 'print("runs")' 2>/dev/null),runs)
@@ -51,12 +53,14 @@ $(RUNTIME): | $(TOOL)
 	@echo "Installing what Powerloom needs into $(VENV) ..."
 	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-*
 	@$(INSTALL)
+	@$(WEAVE)
 	@touch $@
 
 $(DEV): | $(TOOL)
 	@echo "Installing what Powerloom and its tests need into $(VENV) ..."
 	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-*
 	@$(INSTALL) --group dev
+	@$(WEAVE)
 	@touch $(RUNTIME) $@
 
 # Any Python from 3.11 on will do; PYTHON=/path/to/python chooses one. An environment that works is kept.

@@ -287,6 +287,7 @@ class Story:
         for line in (
             f"\nConsole: [bold]{self.url}/[/bold]   sign in as [bold]{devorg.ADMIN}[/bold], one click, no password",
             f"API:     {self.url}/api/   readable at {self.url}/api/docs",
+            f"Shell:   .venv/bin/weave login --dev --url {self.url}   then .venv/bin/weave --help",
         ):
             self.console.print(line, soft_wrap=True)
 

@@ -103,6 +103,7 @@ CLIENTS = {"aiohttp", "http.client", "requests", "smtplib", "socket", "urllib.re
 CLIENT_EXCEPTIONS = {
     "powerloom/cma": "the runtime: the SDK's own transport, an address of the operator",
     "approvals/mails.py": "the errors of Django's own mail backend; the mail server is the operator's",
+    "powerloom/cli": "a program on the machine of who runs it: the server is theirs to name",
     "powerloom/run": "the processes of this machine, on loopback",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
     "agents/backends/postgres/lines.py": "the socket that libpq has opened, to count and to cut; it opens none",

@@ -19,7 +19,7 @@ def packages() -> set[str]:
 
 def test_every_package_is_known_to_every_tool() -> None:
     apps = packages() - {"powerloom"}
-    included = {pattern.rstrip("*") for pattern in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]}
+    included = set(PROJECT["tool"]["uv"]["build-backend"]["module-name"])
     layers = {name.strip(" ()") for layer in CONTRACTS["layers"]["layers"] for name in re.split(r"[:|]", layer)}
     assert packages() == PRODUCT == included == set(PROJECT["tool"]["importlinter"]["root_packages"])
     assert apps == set(CONTRACTS["inside"]["containers"])
