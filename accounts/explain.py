@@ -99,10 +99,11 @@ def _seen(question: Question, grants: Sequence[Grant]) -> list[Grant]:
     if question.is_own:
         return list(grants)
     own = rbac.grants(question.caller, [Action.ROLE_BINDING_READ])
-    return [grant for grant in grants if _may_read(question.caller, own, grant)]
+    return [grant for grant in grants if may_read(question.caller, own, grant)]
 
 
-def _may_read(caller: Actor, own: Iterable[Grant], grant: Grant) -> bool:
+def may_read(caller: Actor, own: Iterable[Grant], grant: Grant) -> bool:
+    """Tell whether the caller may be told of a grant; `own` are its own grants about reading bindings. No query."""
     if narrowed(caller, Action.ROLE_BINDING_READ, grant.scope_path):
         return False
     return decide(own, Action.ROLE_BINDING_READ, grant.scope_path).allowed

@@ -64,6 +64,14 @@ def ou_at(actor: Actor, path: str) -> OU:
     return _one(ous_visible_to(actor).filter(path=f"{path.rstrip('/')}/"))
 
 
+def ou_named(actor: Actor, name: str) -> OU:
+    """Return the live OU of this id or path. Raises `NotFound`."""
+    try:
+        return ou_for(actor, UUID(name))
+    except ValueError:
+        return ou_at(actor, name)
+
+
 def root_of(actor: Actor) -> OU:
     """Return the root OU of the actor's organization."""
     return _one(ous_visible_to(actor).filter(parent__isnull=True))
@@ -156,6 +164,11 @@ def roles_visible_to(actor: Actor) -> QuerySet[Role]:
 def role_for(actor: Actor, role_id: UUID) -> Role:
     """Return a role. Raises `NotFound`."""
     return _one(roles_visible_to(actor).filter(pk=role_id))
+
+
+def role_named(actor: Actor, name: str) -> Role:
+    """Return a role by its name. Raises `NotFound`."""
+    return _one(roles_visible_to(actor).filter(name=name))
 
 
 def contents_of(*named: Principal | Role) -> list[Model]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Self
 
-from accounts import rbac
+from accounts import queries, rbac
 from accounts.law import Grant, decide, shown
 from powerloom.kernel.refs import Actor, Target
 
@@ -38,6 +38,16 @@ def reasons_against(
     """
     grants = rbac.grants(actor, sorted(actions))
     return {action: _reason(actor, grants, action, target, own=action in own) for action in actions}
+
+
+def reason_anywhere(actor: Actor, action: str) -> Reason:
+    """Return "" when some place may exist where the actor may do it, else why not at the root; two queries. For the
+    button that begins something whose place is not chosen yet.
+    """
+    grants, root = rbac.grants(actor, [action]), queries.root_of(actor).target()
+    if any(grant.allows for grant in grants) and not rbac.narrowed(actor, action, root.ou_path):
+        return Reason("")
+    return _reason(actor, grants, action, root, own=False)
 
 
 def _reason(actor: Actor, grants: list[Grant], action: str, target: Target, *, own: bool) -> Reason:

@@ -143,6 +143,12 @@ ACTIONS = [
     "sessions.actions.Action",
     "powerloom.manifests.actions.Action",
 ]
+# What the tree of OUs counts besides users and groups: word to a function of the actor that returns rows with an OU.
+COUNTED_IN_OUS = {
+    "Agents": "agents.queries.agents.agents_visible_to",
+    "Skills": "agents.queries.skills.skills_visible_to",
+    "MCP servers": "agents.queries.servers.servers_visible_to",
+}
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies
 STAGED = ["accounts.sealing.keep", "agents.staging.keep"]  # what keeps sealed values and uploads while a request waits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any  # template context
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,8 +11,8 @@ from django.views.decorators.http import require_GET
 
 from accounts import explain, queries
 from accounts.law import shown
-from accounts.models import OU
 from accounts.roles import known_actions
+from accounts.views.room import tabs
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
@@ -40,6 +39,7 @@ def explained(request: HttpRequest) -> HttpResponse:
             context["refused"], status = _words(error), error.status
     context["ous"] = [shown(ou.path) for ou in queries.ous_visible_to(actor).order_by("path")[:MOST_OFFERED]]
     context["people"] = queries.named_in_directory(actor)[:MOST_OFFERED]
+    context |= tabs("explain")
     answer = page(request, "accounts/explain.html", "accounts/_explanation.html", **context)
     answer.status_code = status
     return answer
@@ -54,7 +54,7 @@ def why(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(actor: Actor, *, who: str, action: str, ou: str) -> dict[str, Any]:
-    place = _place(actor, ou)
+    place = queries.ou_named(actor, ou)
     principal_id = queries.principal_named(actor, who).id if who else None
     found = explain.explain(explain.asked(actor, action, place.id, principal_id))
     asking = next((step for step in found["remedy"] if step.get("request")), None)
@@ -65,14 +65,6 @@ def _answer(actor: Actor, *, who: str, action: str, ou: str) -> dict[str, Any]:
         "ask_url": f"{reverse('console:ask_access')}?{urlencode(about)}" if asking else "",
         "page_url": f"{reverse('organization:explain')}?{urlencode(about)}",
     }
-
-
-def _place(actor: Actor, text: str) -> OU:
-    """Return the OU that was named by its path or its id. Raises `NotFound`."""
-    try:
-        return queries.ou_for(actor, UUID(text))
-    except ValueError:
-        return queries.ou_at(actor, text)
 
 
 def _words(error: PowerloomError) -> str:

@@ -61,7 +61,7 @@ ROOMS = (
     Room("Skills", "agents:skills", "package", "k", scoped=True, covers=("agents:skill",)),
     Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True, covers=("sessions:",)),
     Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count", covers=("approvals:",)),
-    Room("Organization", "organization:explain", "building-2", "u", covers=("organization:", "console:ask_access")),
+    Room("Organization", "organization:tree", "building-2", "u", covers=("organization:", "console:ask_access")),
     Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
 )
 OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")

@@ -68,6 +68,14 @@ STATES: dict[str, dict[str, Badge]] = {
         "on": Badge("On", "ok", "shield-check", calm=True),
         "off": Badge("Off", "off", "ban", calm=True),
     },
+    "user": {
+        "active": Badge("Active", "ok", "check", calm=True),
+        "disabled": Badge("Disabled", "off", "ban", calm=True),
+    },
+    "binding": {
+        "allow": Badge("Allow", "ok", "check", calm=True),
+        "deny": Badge("Deny", "bad", "ban", calm=True),
+    },
     "decision": {
         "allowed": Badge("Allowed", "ok", "check", calm=True),
         "denied": Badge("Denied", "bad", "ban", calm=True),

@@ -5,7 +5,7 @@ The Django form says how a field is drawn; the schema says what is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar  # Any: cleaned form values
 
 from django import forms
@@ -24,6 +24,21 @@ class Renderer(TemplatesSetting):
 
     form_template_name = "parts/form.html"
     field_template_name = "parts/field.html"
+
+
+class Suggested(forms.TextInput):
+    """A text field that offers values; others may be typed."""
+
+    template_name = "parts/suggested.html"
+
+    def __init__(self, attrs: dict[str, Any] | None = None, options: Sequence[str] = ()) -> None:
+        super().__init__({"autocomplete": "off", "spellcheck": "false"} | (attrs or {}))
+        self.options = list(options)
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        list_id = f"options-{name}"
+        context = super().get_context(name, value, {**(attrs or {}), "list": list_id})
+        return context | {"options": self.options, "list_id": list_id}
 
 
 class ConsoleForm(forms.Form):

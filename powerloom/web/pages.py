@@ -121,6 +121,15 @@ def held(request: HttpRequest, ask: Any) -> HttpResponse:
     return said(request, str(ask["message"]), tone="held", status=202, url=where)
 
 
+def shown_once(request: HttpRequest, *, what: str, value: str, back: str) -> HttpResponse:
+    """Show a secret this one time, over the page that asked for it; `back` is where one goes once it is kept."""
+    response = page(request, "parts/once_page.html", "parts/once.html", what=what, value=value, back=back)
+    if is_fragment(request):
+        response.headers["HX-Retarget"] = "#once"
+        response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
 def refused(request: HttpRequest, error: PowerloomError) -> HttpResponse:
     """Answer a refusal: a toast where a part was asked for, else a page that says what to do next."""
     if is_fragment(request):

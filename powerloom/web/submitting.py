@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any  # template context, and the rows and values of every form
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 
 from powerloom.commands.bus import submit_all
 from powerloom.commands.registry import Command, Done, Held
@@ -21,6 +21,8 @@ from powerloom.web.forms import SchemaForm
 from powerloom.web.pages import held, page, said
 
 Then = Callable[[Any], HttpResponse]
+
+FORM_PAGE, FORM_PART = "parts/form_page.html", "parts/form_part.html"
 
 
 def submitted(
@@ -52,6 +54,34 @@ def submitted(
             return then(outcome.row)
         case Held(request=ask):
             return held(request, ask)
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """Return what a form is to be bound to: what was sent, or nothing when the page is only opened."""
+    return request.POST if request.method == "POST" else None
+
+
+def form_page(
+    request: HttpRequest,
+    form: SchemaForm[Any],
+    *,
+    then: Then,
+    title: str,
+    word: str,
+    back: str,
+    note: str = "",
+    commands: Callable[[Any], Sequence[Command]] | None = None,
+    **context: Any,
+) -> HttpResponse:
+    """Answer both methods of a page that is one form: the page, or what came of sending it (as `submitted`).
+
+    `word` is on its button, `back` where one goes instead, `note` a sentence above it; `style="danger"` and
+    `crumb` (an OU path) are of the context.
+    """
+    shown = {**context, "title": title, "word": word, "back": back, "note": note, "address": request.get_full_path()}
+    if not form.is_bound:
+        return page(request, FORM_PAGE, FORM_PART, form=form, **shown)
+    return submitted(request, form, FORM_PART, whole=FORM_PAGE, then=then, commands=commands, **shown)
 
 
 def performed(request: HttpRequest, *commands: Command, saying: str = "", then: Then | None = None) -> HttpResponse:

@@ -88,6 +88,18 @@ def duration(length: timedelta | float | None) -> str:
 
 
 @register.filter
+def of(values: Mapping[Any, Any], key: object) -> Any:
+    """Return what a mapping holds under a key that only the template knows."""
+    return values.get(key)
+
+
+@register.simple_tag
+def indent(depth: int) -> str:
+    """Return the mark that puts a node of a tree below its parent."""
+    return f"{'   ' * (depth - 1)}└─ " if depth else ""
+
+
+@register.filter
 def shown_path(path: str) -> str:
     """Return an OU path as people write it, without the closing slash."""
     return path.rstrip("/") or "/"

@@ -6,6 +6,7 @@ signed in.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts.models import OU, Binding
+from accounts.models import OU, Binding, Group, Role
 from accounts.roles import builtin_id
 from agents.commands import GrantSkill
 from agents.kinds import SyncKind
@@ -23,7 +24,7 @@ from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession, Status
 from tests.declared import done, make_live, make_skill, make_version
 from tests.held import held_agent, make_policy
-from tests.world import World, console_of
+from tests.world import World, bind, console_of, make_group, make_role
 
 pytestmark = pytest.mark.once
 
@@ -36,6 +37,30 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "console:audit": (200, 200, 200, 200, 200, 302),
     "console:audit_entry": (200, 404, 404, 404, 404, 302),
     "console:ask_access": (200, 200, 200, 200, 404, 302),
+    "organization:tree": (200, 200, 200, 200, 200, 302),
+    "organization:ou": (200, 200, 200, 200, 404, 302),
+    "organization:access": (200, 200, 200, 200, 404, 302),
+    "organization:ou_new": (200, 200, 200, 200, 200, 302),
+    "organization:ou_edit": (200, 200, 200, 200, 404, 302),
+    "organization:ou_archive": (200, 200, 200, 200, 404, 302),
+    "organization:users": (200, 200, 200, 200, 200, 302),
+    "organization:user": (200, 200, 200, 200, 404, 302),
+    "organization:user_new": (200, 200, 200, 200, 200, 302),
+    "organization:user_rename": (200, 200, 200, 200, 404, 302),
+    "organization:user_move": (200, 200, 200, 200, 404, 302),
+    "organization:groups": (200, 200, 200, 200, 200, 302),
+    "organization:group": (200, 200, 200, 200, 404, 302),
+    "organization:group_new": (200, 200, 200, 200, 200, 302),
+    "organization:group_edit": (200, 200, 200, 200, 404, 302),
+    "organization:group_archive": (200, 200, 200, 200, 404, 302),
+    "organization:roles": (200, 200, 200, 200, 200, 302),
+    "organization:role": (200, 200, 200, 200, 404, 302),
+    "organization:role_new": (200, 200, 200, 200, 200, 302),
+    "organization:role_edit": (200, 200, 200, 200, 404, 302),
+    "organization:role_archive": (200, 200, 200, 200, 404, 302),
+    "organization:bindings": (200, 200, 200, 200, 200, 302),
+    "organization:binding": (200, 200, 200, 404, 404, 302),
+    "organization:binding_new": (200, 200, 200, 200, 200, 302),
     "organization:explain": (200, 200, 200, 200, 404, 302),
     "organization:why": (200, 200, 200, 200, 404, 302),
     "accounts:device": (200, 200, 200, 200, 200, 302),
@@ -77,6 +102,25 @@ ACTS = {
     "approvals:policy_switch_off": (204, 403, 403, 404, 404, 204),
     "approvals:policy_archive": (202, 403, 403, 404, 404, 204),
     "approvals:policy_try": (200, 200, 200, 200, 422, 204),
+    "organization:ou_new": (204, 204, 403, 403, 422, 204),
+    "organization:ou_edit": (204, 204, 403, 403, 404, 204),
+    "organization:ou_archive": (409, 409, 403, 403, 404, 204),
+    "organization:user_new": (204, 204, 403, 403, 422, 204),
+    "organization:user_rename": (204, 204, 403, 403, 404, 204),
+    "organization:user_move": (204, 204, 403, 403, 404, 204),
+    "organization:user_disable": (204, 204, 403, 403, 404, 204),
+    "organization:user_enable": (204, 204, 403, 403, 404, 204),
+    "organization:user_password": (200, 200, 403, 403, 404, 204),
+    "organization:group_new": (204, 204, 403, 403, 422, 204),
+    "organization:group_edit": (204, 204, 403, 403, 404, 204),
+    "organization:group_archive": (204, 204, 403, 403, 404, 204),
+    "organization:member_add": (204, 204, 403, 403, 404, 204),
+    "organization:member_remove": (204, 204, 403, 403, 404, 204),
+    "organization:role_new": (204, 403, 403, 403, 204, 204),
+    "organization:role_edit": (204, 403, 403, 403, 404, 204),
+    "organization:role_archive": (204, 403, 403, 403, 404, 204),
+    "organization:binding_new": (204, 204, 403, 403, 422, 204),
+    "organization:binding_end": (204, 204, 403, 404, 404, 204),
     "agents:reset_sync": (200, 200, 403, 403, 404, 204),
     "agents:skill_create": (204, 204, 422, 422, 422, 204),  # without a place to choose, the form cannot be right
     "agents:skill_edit": (204, 204, 403, 403, 404, 204),
@@ -94,7 +138,20 @@ ACTS = {
     "sessions:close": (200, 200, 403, 403, 404, 204),
     "sessions:delete": (204, 204, 403, 403, 404, 204),
 }
-FORM = {
+FORM = {  # as a person would fill any of the forms
+    "name": "fresh",
+    "email": "fresh@acme.example",
+    "display_name": "Fresh",
+    "parent_id": "/acme/engineering",
+    "home_ou_id": "/acme/engineering",
+    "ou_id": "/acme/engineering",
+    "scope_ou_id": "/acme/engineering",
+    "principal_id": "bob@acme.example",
+    "role_id": "AgentViewer",
+    "decision_type": "allow",
+    "actions": ["agent:read"],
+    "word": "engineering",
+    "member_id": "bob@acme.example",
     "prompt": "x",
     "text": "x",
     "key": "k",
@@ -124,6 +181,9 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     skill = make_skill(world.bob, world.engineering)
     make_version(world.bob, skill, activate=False)
     done(GrantSkill(id=new_id(), skill_id=skill.id, principal_id=world.eve.id), world.alice)
+    group = make_group(world.engineering, "engineering", world.eve)
+    bind(group, "SkillUser", world.engineering)
+    make_role(world.acme, "engineering", "agent:read")
 
 
 def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -151,6 +211,12 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "request_id": ApprovalRequest.objects.get().pk,  # Bob's, for an agent in engineering
         "policy_id": ApprovalPolicy.objects.get().pk,  # Alice's, on engineering
         "seq": 1,
+        "ou_id": world.engineering.id,
+        "user_id": world.eve.id,
+        "group_id": Group.objects.get(name="engineering").id,
+        "member_id": world.eve.id,
+        "role_id": Role.objects.get(name="engineering").pk,
+        "binding_id": Binding.objects.get(role__name="SkillUser", resource_id=None).id,
     }
     skill = Skill.objects.get()
     things |= {
