@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any  # the message is JSON
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
@@ -22,9 +25,16 @@ from approvals.models import Delivery, Webhook
 from powerloom.web import egress
 
 SEALED = "webhook"  # the kind of sealed row that holds a signing secret
+SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 SECONDS = 15.0
 MAX_ANSWER = 64 * 1024
 MOST_FAILURES = 20  # in a row, then it is switched off
+
+
+def minted(organization_id: UUID) -> tuple[str, UUID]:
+    """Return a new signing secret, to be shown once, and the id of the sealed row that a command takes."""
+    secret = f"whsec_{b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
+    return secret, sealing.seal(secret, kind=SEALED, organization_id=organization_id)
 
 
 def send() -> int:

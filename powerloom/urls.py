@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("powerloom.console.urls")),
     path("", include("accounts.urls")),
     path("", include("accounts.organization_urls")),
+    path("", include("accounts.settings_urls")),
     path("", include("approvals.urls")),
     path("", include("agents.urls")),
     path("", include("sessions.urls")),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any  # rows of an aggregate
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
 
 from powerloom.kernel.refs import Actor
 from sessions.models import AgentSession, Status
@@ -34,6 +37,18 @@ def status_counts(actor: Actor) -> dict[str, int]:
     counts = {status: Count("pk", filter=Q(status=status)) for status in Status.values}
     flagged = Count("pk", filter=Q(degradation_flagged=True))
     return sessions_visible_to(actor).aggregate(**counts, flagged=flagged)
+
+
+def daily_counts(actor: Actor, since: datetime) -> list[dict[str, Any]]:
+    """Return for each day since then on which a visible session began how many did, their MCP tool calls, and how many
+    failed or timed out: rows of day, sessions, mcp_calls, failures; one query.
+    """
+    began = sessions_visible_to(actor).filter(created_at__gte=since).annotate(day=TruncDate("created_at")).order_by()
+    bad = Q(status__in=[Status.FAILED, Status.TIMEOUT])
+    rows = began.values("day").annotate(
+        sessions=Count("pk"), mcp_calls=Sum("mcp_tool_use_count"), failures=Count("pk", filter=bad)
+    )
+    return [dict(row) for row in rows]
 
 
 def _id(text: str) -> UUID | None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar  # Any: tool schemas are other people's JSON
 from uuid import UUID
 
 from django.db.models import F
+from django.utils import timezone
 from pydantic import ValidationError
 
 from agents import withholding
@@ -77,7 +78,16 @@ class AgentDriver(DocumentDriver):
         latest = (
             AgentVersion.objects.filter(agent__in=[state.object_id for state in states], number=F("agent__version"))
             .select_related("agent")
-            .only("id", "agent_id", "number", "spec", "cma_version", "agent__archived_at", "agent__organization_id")
+            .only(
+                "id",
+                "agent_id",
+                "number",
+                "spec",
+                "cma_version",
+                "live_at",
+                "agent__archived_at",
+                "agent__organization_id",
+            )
         )
         withheld = withholding.of([state.object_id for state in states])
         specs = {version: _spec(version, withheld.get(version.agent_id, set())) for version in latest}
@@ -90,7 +100,7 @@ class AgentDriver(DocumentDriver):
         AgentVersion.objects.filter(agent__in=anew).exclude(cma_version="").update(cma_version="")
         changed = [version for job, result in records for version in _mapped(job, result)]
         if changed:
-            AgentVersion.objects.bulk_update(changed, ["cma_version"])
+            AgentVersion.objects.bulk_update(changed, ["cma_version", "live_at"])
 
     async def recent(self, calls: Calls, cursor: str | None, since: datetime | None) -> Page:
         created_since = since.isoformat() if since else None
@@ -181,6 +191,7 @@ def _mapped(job: Job, result: Done | Odd) -> list[AgentVersion]:
     if latest.version.cma_version == cma_version and job.state.remote_id:
         return []
     latest.version.cma_version = cma_version
+    latest.version.live_at = latest.version.live_at or timezone.now()
     return [latest.version]
 
 

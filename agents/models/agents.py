@@ -57,7 +57,8 @@ class Agent(models.Model):
 class AgentVersion(models.Model):
     """One immutable state of an agent's whole spec (`agents.spec.AgentSpec` as JSON), attachments included.
 
-    `cma_version` is the version CMA gave to this state when it was pushed last; empty until then.
+    `cma_version` is the version CMA gave to this state when it was pushed last; empty until then. `live_at` is when CMA
+    first had it: from `created_at` to there is how long it took to converge.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -67,6 +68,7 @@ class AgentVersion(models.Model):
     author_ref = models.CharField(max_length=320)
     restored_from = models.PositiveIntegerField(null=True, blank=True)
     cma_version = models.CharField(max_length=64, blank=True)
+    live_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
@@ -15,6 +17,8 @@ from powerloom.kernel.refs import Actor
 from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
 from powerloom.reconcile.status import SyncStatus
+
+MOST_MEASURED = 1000
 
 
 def agents_matching(actor: Actor, *, text: str = "", under: str = "", sync: str = "") -> QuerySet[Agent]:
@@ -69,6 +73,50 @@ def versions_before(versions: Sequence[AgentVersion]) -> list[AgentVersion]:
         return []
     numbers = [version.number - 1 for version in versions]
     return list(AgentVersion.objects.filter(agent_id=versions[0].agent_id, number__in=numbers))
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Something that does not become what is wanted by itself, or that another hand has changed."""
+
+    kind: SyncKind
+    id: UUID
+    name: str
+    state: SyncStatus
+    since: datetime
+    why: str
+
+
+def stuck(actor: Actor, most: int) -> list[Stuck]:
+    """Return the visible agents and skills that are parked or drifted, the newest first, at most so many of each; four
+    queries.
+    """
+    visible = {SyncKind.AGENT: agents_visible_to(actor), SyncKind.SKILL: skills_visible_to(actor)}
+    found = []
+    for kind, rows in visible.items():
+        law = status.where(SyncStatus.PARKED) | status.where(SyncStatus.DRIFTED)
+        states = SyncState.objects.filter(law, kind=kind, object_id__in=rows.values("pk")).order_by("-updated_at")[
+            :most
+        ]
+        by_id = {state.object_id: state for state in states}
+        names = dict(rows.filter(pk__in=by_id).values_list("pk", "display_name"))
+        found += [_stuck(kind, names[id_], state) for id_, state in by_id.items() if id_ in names]
+    return found
+
+
+def convergence_since(actor: Actor, since: datetime) -> list[tuple[datetime, float]]:
+    """Return for each version of a visible agent that went live since then when it did, and how many seconds after it
+    was declared; the newest thousand.
+    """
+    live = AgentVersion.objects.filter(agent__in=agents_visible_to(actor).values("pk"), live_at__gte=since)
+    rows = live.order_by("-live_at").values_list("created_at", "live_at")[:MOST_MEASURED]
+    return [(live_at, (live_at - created_at).total_seconds()) for created_at, live_at in rows if live_at]
+
+
+def _stuck(kind: SyncKind, name: str, state: SyncState) -> Stuck:
+    word = status.of(state)
+    since = state.parked_at if word == SyncStatus.PARKED and state.parked_at else state.updated_at
+    return Stuck(kind, state.object_id, name, word, since, state.last_error or state.condition)
 
 
 def _standing(actor: Actor, kind: SyncKind, word: SyncStatus) -> QuerySet[SyncState, UUID]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any  # JSON
@@ -12,7 +10,6 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import Router, Schema
 
-from accounts import sealing
 from approvals import queries
 from approvals.commands.webhooks import (
     ArchiveWebhook,
@@ -23,7 +20,7 @@ from approvals.commands.webhooks import (
     WebhookFields,
 )
 from approvals.models import Delivery, Webhook
-from approvals.webhooks import SEALED
+from approvals.webhooks import minted
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
@@ -31,7 +28,6 @@ from powerloom.web.lists import listing
 
 router = Router(tags=["approvals"])
 
-SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 LOG_PAGE = 50
 
 
@@ -113,10 +109,9 @@ def list_deliveries(request: HttpRequest, webhook_id: UUID) -> HttpResponseBase:
 
 
 def _minted(request: HttpRequest) -> tuple[str, UUID]:
-    secret = f"whsec_{b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
     organization_id = actor_of(request).organization_id
     assert organization_id is not None, "whoever signs in belongs to an organization"
-    return secret, sealing.seal(secret, kind=SEALED, organization_id=organization_id)
+    return minted(organization_id)
 
 
 def _rendered(hook: Webhook, actor: Actor) -> dict[str, Any]:

@@ -12,17 +12,11 @@ from django.http import HttpRequest, HttpResponseBase
 from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from accounts import trail
-from accounts.actions import Action
-from powerloom.audit import export, log, queries
-from powerloom.audit.head_files import HeadFile, shared
-from powerloom.audit.heads import BadHeads, HeadLog, public_pem
+from accounts import chain, trail
+from powerloom.audit import queries
 from powerloom.audit.models import Entry
-from powerloom.audit.verification import verify_chain
-from powerloom.kernel.errors import Unavailable
-from powerloom.kernel.refs import Target
 from powerloom.web.answers import actor_of
-from powerloom.web.lists import listing, streamed
+from powerloom.web.lists import listing
 
 router = Router(tags=["audit"])
 
@@ -123,26 +117,22 @@ def list_entries(request: HttpRequest, query: Query[AuditQuery]) -> HttpResponse
 @router.get("/audit/head", response={200: ChainHead})
 def read_head(request: HttpRequest) -> dict[str, Any]:
     """Read where your organization's chain ends."""
-    chain = trail.own_chain(actor_of(request), Action.AUDIT_READ)
-    heads = _signed_heads(shared())
-    newest = heads.newest.get(chain) if heads else None
-    now = queries.head_of(chain)
+    found = chain.ends(actor_of(request))
     return {
-        "chain": chain,
-        "seq": now.seq if now else 0,
-        "hash": now.hash if now else "",
-        "signed": newest.as_json() if newest else None,
-        "public_key": public_pem(heads.key) if heads else None,
+        "chain": found.chain,
+        "seq": found.now.seq if found.now else 0,
+        "hash": found.now.hash if found.now else "",
+        "signed": found.signed.as_json() if found.signed else None,
+        "public_key": found.public_key,
     }
 
 
 @router.get("/audit/verify", response={200: ChainVerdict})
 def verify_entries(request: HttpRequest) -> dict[str, Any]:
     """Verify your organization's whole chain against the signed heads."""
-    chain = trail.own_chain(actor_of(request), Action.AUDIT_READ)
-    verdict = verify_chain(chain, _signed_heads(HeadFile(shared().folder, keep=chain)))
+    own, verdict = chain.verified(actor_of(request))
     return {
-        "chain": chain,
+        "chain": own,
         "intact": verdict.is_intact,
         "count": verdict.count,
         "last_hash": verdict.last_hash,
@@ -158,21 +148,7 @@ def export_entries(request: HttpRequest) -> HttpResponseBase:
 
     Verify the file with `python -m powerloom.audit.offline FILE --public-key KEY`.
     """
-    actor = actor_of(request)
-    chain = trail.own_chain(actor, Action.AUDIT_EXPORT)
-    _signed_heads(shared())
-    log.record(log.Record(Action.AUDIT_EXPORT, "", Target("audit", chain, "", chain, "")), actor=actor)
-    response = streamed(request, export.of_chain(chain, shared()), content_type="application/x-ndjson")
-    response.headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
-    return response
-
-
-def _signed_heads(files: HeadFile) -> HeadLog | None:
-    """Return the log of signed heads. Raises `Unavailable` when it does not hold: nothing can be proved by it then."""
-    try:
-        return files.log()
-    except BadHeads as error:
-        raise Unavailable(f"The log of signed heads does not hold: {error}. Tell your operator.") from error
+    return chain.exported(request, actor_of(request))
 
 
 def _rendered(entries: Sequence[Entry]) -> list[dict[str, Any]]:

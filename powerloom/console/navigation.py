@@ -62,7 +62,8 @@ ROOMS = (
     Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True, covers=("sessions:",)),
     Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count", covers=("approvals:",)),
     Room("Organization", "organization:tree", "building-2", "u", covers=("organization:", "console:ask_access")),
-    Room("Audit", "console:audit", "scroll-text", "l", scoped=True),
+    Room("Audit", "console:audit", "scroll-text", "l", scoped=True, covers=("console:audit",)),
+    Room("Settings", "settings:profile", "settings", "e", covers=("settings:", "console:webhook")),
 )
 OPERATOR_ROOM = Room("Platform admin", "admin:index", "shield-check", "p")
 

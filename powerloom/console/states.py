@@ -72,6 +72,22 @@ STATES: dict[str, dict[str, Badge]] = {
         "active": Badge("Active", "ok", "check", calm=True),
         "disabled": Badge("Disabled", "off", "ban", calm=True),
     },
+    "token": {
+        "live": Badge("Live", "ok", "check", calm=True),
+        "expiring": Badge("Expiring", "warn", "clock", calm=True),
+        "expired": Badge("Expired", "off", "clock", calm=True),
+        "revoked": Badge("Revoked", "off", "ban", calm=True),
+    },
+    "webhook": {
+        "on": Badge("On", "ok", "check", calm=True),
+        "off": Badge("Off", "off", "circle-pause", calm=True),
+        "stopped": Badge("Stopped", "bad", "circle-alert", calm=True),
+    },
+    "delivery": {
+        "taken": Badge("Taken", "ok", "check", calm=True),
+        "due": Badge("To be sent", "busy", "hourglass", calm=True),
+        "given_up": Badge("Given up", "bad", "circle-x", calm=True),
+    },
     "binding": {
         "allow": Badge("Allow", "ok", "check", calm=True),
         "deny": Badge("Deny", "bad", "ban", calm=True),

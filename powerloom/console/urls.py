@@ -2,13 +2,22 @@
 
 from django.urls import path
 
-from powerloom.console import access, views
+from powerloom.console import access, audit, overview, views, webhooks
 
 app_name = "console"
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", overview.home, name="home"),
     path("favicon.ico", views.favicon),
-    path("audit", views.audit, name="audit"),
-    path("audit/<int:seq>", views.audit_entry, name="audit_entry"),
+    path("audit", audit.audit, name="audit"),
+    path("audit/chain", audit.audit_chain, name="audit_chain"),
+    path("audit/verify", audit.audit_verify, name="audit_verify"),
+    path("audit/export", audit.audit_export, name="audit_export"),
+    path("audit/<int:seq>", audit.audit_entry, name="audit_entry"),
+    path("settings/webhooks", webhooks.webhook_list, name="webhooks"),
+    path("settings/webhooks/new", webhooks.webhook_new, name="webhook_new"),
+    path("settings/webhooks/<uuid:webhook_id>", webhooks.webhook_detail, name="webhook"),
+    path("settings/webhooks/<uuid:webhook_id>/edit", webhooks.webhook_edit, name="webhook_edit"),
+    path("settings/webhooks/<uuid:webhook_id>/rotate", webhooks.webhook_rotate, name="webhook_rotate"),
+    path("settings/webhooks/<uuid:webhook_id>/archive", webhooks.webhook_archive, name="webhook_archive"),
     path("access-requests/new", access.ask_access, name="ask_access"),
 ]

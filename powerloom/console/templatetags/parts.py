@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from powerloom.audit.chain import Verdict
 from powerloom.console import reading, states
 from powerloom.web import text as texts
 
@@ -91,6 +92,17 @@ def duration(length: timedelta | float | None) -> str:
 def of(values: Mapping[Any, Any], key: object) -> Any:
     """Return what a mapping holds under a key that only the template knows."""
     return values.get(key)
+
+
+@register.filter
+def proof(verdict: Verdict) -> str:
+    """Return what came of verifying a chain, in words."""
+    if not verdict.is_intact:
+        return f"Broken at entry {verdict.bad_seq}: {verdict.reason}. Export it and tell your operator."
+    vouched = (
+        f"a signed head vouches for entry {verdict.signed}" if verdict.signed else "no signed head vouches for it yet"
+    )
+    return f"Intact: all {verdict.count} entries follow one another, and {vouched}."
 
 
 @register.simple_tag

@@ -6,7 +6,6 @@ signed in.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,29 +13,42 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts.models import OU, Binding, Group, Role
+from accounts.models import OU, AccessToken, Binding, Group, Role
 from accounts.roles import builtin_id
 from agents.commands import GrantSkill
 from agents.kinds import SyncKind
 from agents.models import Agent, Skill, SkillVersion
-from approvals.models import ApprovalPolicy, ApprovalRequest
+from approvals.models import ApprovalPolicy, ApprovalRequest, Webhook
 from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession, Status
 from tests.declared import done, make_live, make_skill, make_version
 from tests.held import held_agent, make_policy
-from tests.world import World, bind, console_of, make_group, make_role
+from tests.world import World, bind, console_of, make_group, make_role, make_token
 
 pytestmark = pytest.mark.once
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
-NAMESPACES = {"console", "accounts", "organization", "approvals", "agents", "sessions"}
+NAMESPACES = {"console", "accounts", "organization", "settings", "approvals", "agents", "sessions"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
 
 READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "console:home": (200, 200, 200, 200, 200, 302),
     "console:audit": (200, 200, 200, 200, 200, 302),
+    "console:audit_chain": (200, 200, 200, 200, 200, 302),
+    "console:audit_verify": (200, 403, 403, 403, 200, 302),
+    "console:audit_export": (200, 403, 403, 403, 200, 302),
     "console:audit_entry": (200, 404, 404, 404, 404, 302),
     "console:ask_access": (200, 200, 200, 200, 404, 302),
+    "settings:profile": (200, 200, 200, 200, 200, 302),
+    "settings:password": (200, 200, 200, 200, 200, 302),
+    "settings:tokens": (200, 200, 200, 200, 200, 302),
+    "settings:token_new": (200, 200, 200, 200, 200, 302),
+    "settings:keys": (200, 200, 200, 200, 200, 302),
+    "console:webhooks": (200, 200, 200, 200, 200, 302),
+    "console:webhook_new": (200, 200, 200, 200, 200, 302),
+    "console:webhook": (200, 404, 404, 404, 404, 302),
+    "console:webhook_edit": (200, 404, 404, 404, 404, 302),
+    "console:webhook_archive": (200, 404, 404, 404, 404, 302),
     "organization:tree": (200, 200, 200, 200, 200, 302),
     "organization:ou": (200, 200, 200, 200, 404, 302),
     "organization:access": (200, 200, 200, 200, 404, 302),
@@ -102,6 +114,14 @@ ACTS = {
     "approvals:policy_switch_off": (204, 403, 403, 404, 404, 204),
     "approvals:policy_archive": (202, 403, 403, 404, 404, 204),
     "approvals:policy_try": (200, 200, 200, 200, 422, 204),
+    "console:ask_access": (204, 204, 204, 204, 404, 204),
+    "settings:password": (422, 422, 422, 422, 422, 204),  # the form knows nobody's password
+    "settings:token_new": (200, 200, 200, 200, 422, 204),  # narrowed to an OU of Acme
+    "settings:token_revoke": (404, 204, 404, 404, 404, 204),
+    "console:webhook_new": (200, 403, 403, 403, 200, 204),
+    "console:webhook_edit": (204, 404, 404, 404, 404, 204),
+    "console:webhook_rotate": (200, 404, 404, 404, 404, 204),
+    "console:webhook_archive": (204, 404, 404, 404, 404, 204),
     "organization:ou_new": (204, 204, 403, 403, 422, 204),
     "organization:ou_edit": (204, 204, 403, 403, 404, 204),
     "organization:ou_archive": (409, 409, 403, 403, 404, 204),
@@ -151,6 +171,13 @@ FORM = {  # as a person would fill any of the forms
     "decision_type": "allow",
     "actions": ["agent:read"],
     "word": "engineering",
+    "url": "https://hooks.example/y",
+    "days": "30",
+    "reason": "On call.",
+    "expires_in_seconds": "3600",
+    "current_password": "nobody's",
+    "new_password": "correct horse battery",
+    "again": "correct horse battery",
     "member_id": "bob@acme.example",
     "prompt": "x",
     "text": "x",
@@ -161,8 +188,6 @@ FORM = {  # as a person would fill any of the forms
     "verdict": "approve",
     "typed": "python-lint",
     "principal": "user:vera@acme.example",
-    "name": "another",
-    "display_name": "Another",
     "skill_type": "archive",
     "scope": "/acme/engineering",
     "action_pattern": "agent:*",
@@ -184,6 +209,8 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     group = make_group(world.engineering, "engineering", world.eve)
     bind(group, "SkillUser", world.engineering)
     make_role(world.acme, "engineering", "agent:read")
+    make_token(world.bob)
+    Webhook.objects.create(organization=world.acme, name="engineering", url="https://hooks.example/x")
 
 
 def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -211,6 +238,8 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "request_id": ApprovalRequest.objects.get().pk,  # Bob's, for an agent in engineering
         "policy_id": ApprovalPolicy.objects.get().pk,  # Alice's, on engineering
         "seq": 1,
+        "token_id": AccessToken.objects.get().id,
+        "webhook_id": Webhook.objects.get().id,
         "ou_id": world.engineering.id,
         "user_id": world.eve.id,
         "group_id": Group.objects.get(name="engineering").id,
