@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any  # rows of every kind that lives in an OU
 from uuid import UUID
 
 from django.conf import settings
@@ -139,5 +140,5 @@ def grants_by_person(people: Collection[Principal]) -> dict[UUID, list[Grant]]:
     return rbac.grants_by_member([one.pk for one in people])
 
 
-def _by(rows: QuerySet[User] | QuerySet[Group], column: str) -> dict[UUID, int]:
+def _by(rows: QuerySet[Any], column: str) -> dict[UUID, int]:
     return dict(rows.order_by().values_list(column).annotate(Count("pk")))

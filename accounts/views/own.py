@@ -67,8 +67,12 @@ def password(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     me = queries.user_for(actor, _own(actor))
     form, back = PasswordForm(posted(request)), reverse("settings:profile")
-    words = {"title": "Change your password", "word": "Change the password", "back": back}
-    words["note"] = "Your other sign-ins end. Tokens stay as they are."
+    words: dict[str, Any] = {
+        "title": "Change your password",
+        "word": "Change the password",
+        "back": back,
+        "note": "Your other sign-ins end. Tokens stay as they are.",
+    }
     if not form.is_bound or not form.is_valid():
         return form_page(request, form, then=lambda _: go(request, back), **words)
     try:

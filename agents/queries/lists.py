@@ -19,6 +19,7 @@ from powerloom.reconcile.models import SyncState
 from powerloom.reconcile.status import SyncStatus
 
 MOST_MEASURED = 1000
+MOST_FOUND = 5
 
 
 def agents_matching(actor: Actor, *, text: str = "", under: str = "", sync: str = "") -> QuerySet[Agent]:
@@ -73,6 +74,11 @@ def versions_before(versions: Sequence[AgentVersion]) -> list[AgentVersion]:
         return []
     numbers = [version.number - 1 for version in versions]
     return list(AgentVersion.objects.filter(agent_id=versions[0].agent_id, number__in=numbers))
+
+
+def objects_on_runtime(remote_id: str) -> list[tuple[str, UUID]]:
+    """Return what CMA calls so, as kind and our id; nobody's rights are asked: show only what its reader may see."""
+    return list(SyncState.objects.filter(remote_id=remote_id).values_list("kind", "object_id")[:MOST_FOUND])
 
 
 @dataclass(frozen=True)

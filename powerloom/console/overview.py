@@ -21,6 +21,7 @@ from approvals import queries as approvals
 from powerloom.console.charts import Chart, daily, days_back
 from powerloom.console.templatetags.parts import duration
 from powerloom.kernel.refs import Actor
+from powerloom.reconcile.status import SyncStatus
 from powerloom.web.answers import actor_of
 from powerloom.web.pages import is_fragment, page, signed_in
 from sessions.lists import daily_counts, sessions_matching, status_counts
@@ -58,7 +59,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """What waits for this person, what happened last, and how the recent days went."""
     actor = actor_of(request)
     agents, sessions = sync_counts(actor), status_counts(actor)
-    steps = _steps(actor, any(agents.values()), bool(agents["synced"]), any(sessions.values()))
+    steps = _steps(actor, any(agents.values()), bool(agents[SyncStatus.SYNCED]), any(sessions.values()))
     context: dict[str, Any] = {
         "needs": _needs(actor),
         "agents": [(word, count) for word, count in agents.items() if count],

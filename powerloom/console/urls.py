@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from powerloom.console import access, audit, overview, views, webhooks
+from powerloom.console import access, audit, overview, palette, views, webhooks
 
 app_name = "console"
 urlpatterns = [
@@ -19,5 +19,6 @@ urlpatterns = [
     path("settings/webhooks/<uuid:webhook_id>/edit", webhooks.webhook_edit, name="webhook_edit"),
     path("settings/webhooks/<uuid:webhook_id>/rotate", webhooks.webhook_rotate, name="webhook_rotate"),
     path("settings/webhooks/<uuid:webhook_id>/archive", webhooks.webhook_archive, name="webhook_archive"),
+    path("find", palette.find, name="find"),
     path("access-requests/new", access.ask_access, name="ask_access"),
 ]

@@ -1,7 +1,8 @@
 // <button data-opens="id"> opens the dialog of that id; <button data-closes> closes the one it stands in; so does a click beside
 // it, and so does a form in it once the server has done what it asked. <dialog data-opens-itself> opens when it comes: it shows
 // something a single time, so only its own link leaves it. A button that is switched off says why when it is pressed,
-// because a finger cannot hover. A dialog that is still on its way when its button is pressed opens as soon as it has come.
+// because a finger cannot hover. A dialog that is still on its way when its button is pressed, or when the
+// address ends in #id, opens as soon as it has come.
 
 import { toast } from "./toasts.js";
 
@@ -10,10 +11,11 @@ let awaited = "";
 function open(id) {
   const dialog = document.getElementById(id);
   awaited = dialog ? "" : id;
-  dialog?.showModal();
+  dialog?.showModal?.();
 }
 
 export function startDialogs() {
+  if (location.hash) open(decodeURIComponent(location.hash.slice(1)));
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     const refused = event.target.closest('[aria-disabled="true"][title]');
