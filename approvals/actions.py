@@ -22,4 +22,5 @@ class Action(StrEnum):
     WEBHOOK_CREATE = "webhook:create"
     WEBHOOK_READ = "webhook:read"
     WEBHOOK_ROTATE = "webhook:rotate"  # another signing secret
+    WEBHOOK_TEST = "webhook:test"  # send it something now
     WEBHOOK_UPDATE = "webhook:update"

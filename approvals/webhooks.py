@@ -22,11 +22,13 @@ from accounts import sealing
 from accounts.egress import way_of
 from approvals import errands
 from approvals.models import Delivery, Webhook
+from powerloom.kernel.ids import new_id
 from powerloom.web import egress
 
 SEALED = "webhook"  # the kind of sealed row that holds a signing secret
 SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 SECONDS = 15.0
+PING_SECONDS = 5.0  # somebody waits for it
 MAX_ANSWER = 64 * 1024
 MOST_FAILURES = 20  # in a row, then it is switched off
 
@@ -55,6 +57,17 @@ def send() -> int:
     return len(rows)
 
 
+def ping(hook: Webhook) -> tuple[int | None, str]:
+    """Send a webhook a signed message that says it is a test, and return the status and what came of it. It counts as
+    no failure, and the log does not keep it.
+    """
+    if hook.sealed is None:
+        return None, "the webhook was ended"
+    said = {"type": "webhook.test", "timestamp": timezone.now().isoformat(), "data": {"webhook_id": str(hook.pk)}}
+    sent = _signed(hook, f"msg_{new_id().hex}", said)
+    return asyncio.run(_post(hook.url, *sent, way_of(hook.organization_id), seconds=PING_SECONDS))
+
+
 def message(delivery: Delivery) -> dict[str, Any]:
     """Return what a webhook is told."""
     request, notice = delivery.notice.request, delivery.notice
@@ -80,17 +93,21 @@ def _is_live(delivery: Delivery) -> bool:
 
 def _prepared(delivery: Delivery) -> tuple[str, bytes, dict[str, str], egress.Way]:
     """Return address, body, headers and way: everything that needs the database, before anything is sent."""
-    hook, now = delivery.webhook, timezone.now()
+    hook = delivery.webhook
+    body, headers = _signed(hook, f"msg_{delivery.pk.hex}", message(delivery))
+    return hook.url, body, headers, way_of(hook.organization_id)
+
+
+def _signed(hook: Webhook, id_: str, said: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     assert hook.sealed is not None, "only live webhooks are sent to"
-    body = json.dumps(message(delivery), separators=(",", ":"))
-    id_ = f"msg_{delivery.pk.hex}"
+    now, body = timezone.now(), json.dumps(said, separators=(",", ":"))
     headers = {
         "Content-Type": "application/json",
         "webhook-id": id_,
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Signer(sealing.unseal(hook.sealed)).sign(id_, now, body),
     }
-    return hook.url, body.encode(), headers, way_of(hook.organization_id)
+    return body.encode(), headers
 
 
 Prepared = tuple[Delivery, str, bytes, dict[str, str], egress.Way]
@@ -100,9 +117,11 @@ async def _post_all(prepared: Sequence[Prepared]) -> list[tuple[int | None, str]
     return await asyncio.gather(*(_post(url, body, headers, way) for _, url, body, headers, way in prepared))
 
 
-async def _post(url: str, body: bytes, headers: dict[str, str], way: egress.Way) -> tuple[int | None, str]:
+async def _post(
+    url: str, body: bytes, headers: dict[str, str], way: egress.Way, *, seconds: float = SECONDS
+) -> tuple[int | None, str]:
     try:
-        async with egress.client(way, timeout=SECONDS, max_bytes=MAX_ANSWER) as client:
+        async with egress.client(way, timeout=seconds, max_bytes=MAX_ANSWER) as client:
             answer = await client.post(url, content=body, headers=headers)
     except egress.Blocked:
         return None, "the address may not be reached"

@@ -145,6 +145,7 @@ TABLE = {
     "POST /webhooks": "webhook:create",
     "PATCH /webhooks/{webhook_id}": "webhook:update",
     "POST /webhooks/{webhook_id}/rotate": "webhook:rotate",
+    "POST /webhooks/{webhook_id}/test": "webhook:test",
     "DELETE /webhooks/{webhook_id}": "webhook:archive",
     "POST /manifests/plan": MEMBER,
     "POST /manifests/apply": MEMBER,

@@ -15,12 +15,13 @@ from approvals.commands.webhooks import (
     ArchiveWebhook,
     CreateWebhook,
     RotateWebhook,
+    TestWebhook,
     UpdateWebhook,
     WebhookChanges,
     WebhookFields,
 )
 from approvals.models import Delivery, Webhook
-from approvals.webhooks import minted
+from approvals.webhooks import minted, ping
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
@@ -48,6 +49,19 @@ class WebhookMadeOut(WebhookOut):
     """A webhook with the signing secret that was just made; it is not shown again."""
 
     signing_secret: str | None
+
+
+class TestOut(Schema):
+    """What came of a test: the status of the answer, if there was one, and words."""
+
+    status_code: int | None
+    outcome: str
+
+
+class WebhookTestedOut(WebhookOut):
+    """A webhook, with what came of the test; a repeat of the request sends nothing and answers null."""
+
+    test: TestOut | None
 
 
 class DeliveryOut(Schema):
@@ -97,6 +111,12 @@ def rotate_webhook(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
     return perform(request, command, render=_rendered, find=queries.webhook_for_read, once=once)
 
 
+@router.post("/webhooks/{uuid:webhook_id}/test", response=WebhookTestedOut, summary="Send a webhook a test now")
+def test_webhook(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
+    command = TestWebhook(webhook_id=webhook_id)
+    return perform(request, command, render=_rendered, find=queries.webhook_for_read, once={"test": _tested})
+
+
 @router.delete("/webhooks/{uuid:webhook_id}", response={204: None}, summary="End a webhook")
 def archive_webhook(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
     return perform(request, ArchiveWebhook(webhook_id=webhook_id), render=None)
@@ -106,6 +126,11 @@ def archive_webhook(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
 def list_deliveries(request: HttpRequest, webhook_id: UUID) -> HttpResponseBase:
     hook = queries.webhook_for_read(actor_of(request), webhook_id)
     return listing(request, queries.deliveries_of(hook), _deliveries, default_limit=LOG_PAGE)
+
+
+def _tested(hook: Webhook) -> dict[str, Any]:
+    status, outcome = ping(hook)
+    return {"status_code": status, "outcome": outcome}
 
 
 def _minted(request: HttpRequest) -> tuple[str, UUID]:

@@ -10,7 +10,7 @@ from approvals.commands.policies import (
     UpdatePolicy,
 )
 from approvals.commands.requests import CancelRequest, DecideRequest
-from approvals.commands.webhooks import ArchiveWebhook, CreateWebhook, RotateWebhook, UpdateWebhook
+from approvals.commands.webhooks import ArchiveWebhook, CreateWebhook, RotateWebhook, TestWebhook, UpdateWebhook
 
 __all__ = [
     "ArchivePolicy",
@@ -24,6 +24,7 @@ __all__ = [
     "PolicyFields",
     "RotateWebhook",
     "SwitchOffPolicy",
+    "TestWebhook",
     "UpdatePolicy",
     "UpdateWebhook",
 ]

@@ -86,6 +86,13 @@ class ArchiveWebhook(Command):
     webhook_id: UUID
 
 
+class TestWebhook(Command):
+    """Have a webhook sent a message that says it is a test. The edge sends it once this is on record."""
+
+    action: ClassVar[str] = Action.WEBHOOK_TEST
+    webhook_id: UUID
+
+
 def load_create(command: CreateWebhook, actor: Actor) -> Subject:
     root = root_of(actor)
     sealed = sealing.waiting(command.sealed_id, kind=SEALED, organization_id=actor.organization_id)
@@ -107,7 +114,7 @@ def create_webhook(command: CreateWebhook, *, subject: Subject, actor: Actor) ->
     return Change(hook, None, _described(hook))
 
 
-def load_webhook(command: UpdateWebhook | ArchiveWebhook, actor: Actor) -> Subject:
+def load_webhook(command: UpdateWebhook | ArchiveWebhook | TestWebhook, actor: Actor) -> Subject:
     hook = queries.webhook_for_change(actor, command.webhook_id)
     return Subject(hook, hook.target())
 
@@ -147,6 +154,12 @@ def archive_webhook(command: ArchiveWebhook, *, subject: Subject, actor: Actor) 
     if old is not None:
         old.delete()
     return Change(hook, _described(hook), None)
+
+
+@handles(TestWebhook, load=load_webhook, holdable=False)
+def test_webhook(command: TestWebhook, *, subject: Subject, actor: Actor) -> Change:
+    hook: Webhook = subject.row
+    return Change(hook, None, {"url": hook.url})
 
 
 def _described(hook: Webhook) -> dict[str, Any]:

@@ -18,6 +18,7 @@ urlpatterns = [
     path("settings/webhooks/<uuid:webhook_id>", webhooks.webhook_detail, name="webhook"),
     path("settings/webhooks/<uuid:webhook_id>/edit", webhooks.webhook_edit, name="webhook_edit"),
     path("settings/webhooks/<uuid:webhook_id>/rotate", webhooks.webhook_rotate, name="webhook_rotate"),
+    path("settings/webhooks/<uuid:webhook_id>/test", webhooks.webhook_test, name="webhook_test"),
     path("settings/webhooks/<uuid:webhook_id>/archive", webhooks.webhook_archive, name="webhook_archive"),
     path("find", palette.find, name="find"),
     path("access-requests/new", access.ask_access, name="ask_access"),

@@ -23,6 +23,7 @@ from approvals.commands.webhooks import (
     CreateWebhook,
     Events,
     RotateWebhook,
+    TestWebhook,
     UpdateWebhook,
     Url,
     WebhookChanges,
@@ -34,7 +35,7 @@ from powerloom.kernel.refs import Target
 from powerloom.web.answers import actor_of
 from powerloom.web.forms import SchemaForm
 from powerloom.web.lists import page_of
-from powerloom.web.pages import go, page, shown_once, signed_in
+from powerloom.web.pages import go, page, said, shown_once, signed_in
 from powerloom.web.submitting import form_page, performed, posted
 
 ROWS = 50
@@ -43,6 +44,7 @@ ACTS = {
     "create": Action.WEBHOOK_CREATE,
     "edit": Action.WEBHOOK_UPDATE,
     "rotate": Action.WEBHOOK_ROTATE,
+    "test": Action.WEBHOOK_TEST,
     "archive": Action.WEBHOOK_ARCHIVE,
 }
 
@@ -156,7 +158,7 @@ def webhook_edit(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
         word="Save",
         back=_address(hook.id),
         note="Any change lets a webhook that was stopped begin anew.",
-        commands=lambda said: [UpdateWebhook(webhook_id=hook.id, changes=WebhookChanges(**said.model_dump()))],
+        commands=lambda form: [UpdateWebhook(webhook_id=hook.id, changes=WebhookChanges(**form.model_dump()))],
         then=lambda _: go(request, _address(hook.id), saying="Saved."),
     )
 
@@ -169,6 +171,19 @@ def webhook_rotate(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
     secret, sealed = webhooks.minted(hook.organization_id)
     command = RotateWebhook(webhook_id=hook.id, sealed_id=sealed)
     return performed(request, command, then=lambda row: _secret(request, row, secret))
+
+
+@signed_in
+@require_POST
+def webhook_test(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
+    """Send a webhook a test now, and say what came of it."""
+
+    def told(hook: Webhook) -> HttpResponse:
+        status, outcome = webhooks.ping(hook)
+        word = "It took the test." if outcome == "taken" else f"Not taken: {outcome}."
+        return said(request, f"{word} Status {status}." if status else word, tone="ok" if outcome == "taken" else "bad")
+
+    return performed(request, TestWebhook(webhook_id=webhook_id), then=told)
 
 
 @signed_in

@@ -121,6 +121,7 @@ ACTS = {
     "settings:token_revoke": (404, 204, 404, 404, 404, 204),
     "console:webhook_new": (200, 403, 403, 403, 200, 204),
     "console:webhook_edit": (204, 404, 404, 404, 404, 204),
+    "console:webhook_test": (200, 404, 404, 404, 404, 204),
     "console:webhook_rotate": (200, 404, 404, 404, 404, 204),
     "console:webhook_archive": (204, 404, 404, 404, 404, 204),
     "organization:ou_new": (204, 204, 403, 403, 422, 204),
@@ -210,7 +211,9 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     bind(group, "SkillUser", world.engineering)
     make_role(world.acme, "engineering", "agent:read")
     make_token(world.bob)
-    Webhook.objects.create(organization=world.acme, name="engineering", url="https://hooks.example/x")
+    Webhook.objects.create(
+        organization=world.acme, name="engineering", url="https://hooks.example/x"
+    )  # it has no secret
 
 
 def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from standardwebhooks import Webhook as Verifier
 
 from accounts.models import AccessToken, Sealed
 from approvals.models import Webhook
 from powerloom.audit.models import Entry
+from tests.hooks import Hook, hook, register
 from tests.integration.console.conftest import queries
 from tests.world import PASSWORD, Api, World, console_of, make_token
+
+__all__ = ["hook"]
 
 pytestmark = pytest.mark.once
 
@@ -89,6 +93,21 @@ def test_a_webhook_is_made_changed_turned_and_ended(world: World, alice: Client)
     assert Sealed.objects.filter(kind="webhook", expires_at=None).count() == 1
     assert sent(alice, f"{page}/archive", word="ops").status_code == 204
     assert not Entry.objects.filter(body__contains=secret).exists()
+
+
+def test_a_test_is_sent_signed_and_said_and_counts_as_no_failure(
+    world: World, alice: Client, hook: Hook, settings: Any
+) -> None:
+    settings.DEV_MODE = True
+    secret = register(world, hook.url)["signing_secret"]
+    page = f"/settings/webhooks/{Webhook.objects.get().id}/test"
+    assert words(sent(alice, page).content) == "It took the test. Status 204."
+    hook.status = 500
+    assert words(sent(alice, page).content) == "Not taken: it answered 500. Status 500."
+    headers, body = hook.got[0]
+    assert Verifier(secret).verify(body, headers)["type"] == "webhook.test"
+    assert Webhook.objects.get().failures == 0
+    assert Entry.objects.filter(action="webhook:test").count() == 2
 
 
 def test_who_may_not_see_webhooks_is_told_of_none(world: World, alice: Client) -> None:
