@@ -141,7 +141,7 @@ def stage(world: World) -> Stage:
     gated = make_ou(world.engineering, "gated")
     policy = make_policy(alice, gated)
     held = held_agent(world.bob, gated)
-    hook = api_of(alice).post("/webhooks", {"name": "ops", "url": "https://hooks.example/in"}).json()
+    hook = api_of(alice).post("/webhooks", {"name": "ops", "url": "https://127.0.0.1:9/in"}).json()
     here = {"ou_id": str(world.engineering.id)}
     shown = {"display_name": "Another"}
     names = {
