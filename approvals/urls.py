@@ -11,6 +11,7 @@ urlpatterns = [
     path("approvals/decide", inbox.decide_several, name="decide_several"),
     path("approvals/<uuid:request_id>", inbox.request_detail, name="detail"),
     path("approvals/<uuid:request_id>/state", inbox.request_state, name="state"),
+    path("approvals/<uuid:request_id>/inline", inbox.inline, name="inline"),
     path("approvals/<uuid:request_id>/decide", inbox.decide, name="decide"),
     path("approvals/<uuid:request_id>/cancel", inbox.cancel, name="cancel"),
     path("approvals/policies", policies.policy_list, name="policies"),

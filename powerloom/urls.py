@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("approvals.urls")),
     path("", include("agents.urls")),
     path("", include("sessions.urls")),
+    path("", include("sessions.chat_urls")),
 ]
 
 handler400 = "powerloom.console.errors.bad_request"

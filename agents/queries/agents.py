@@ -39,6 +39,11 @@ def agent_for_invoke(actor: Actor, agent_id: UUID) -> Agent:
     return agent_for_read(actor, agent_id)
 
 
+def agents_invocable_by(actor: Actor) -> QuerySet[Agent]:
+    """Return those of the agents that the actor may read which it may also invoke."""
+    return agents_visible_to(actor).filter(rbac.permitted(actor, Action.AGENT_INVOKE))
+
+
 def versions_of(agent: Agent) -> QuerySet[AgentVersion]:
     """Return every version of an agent that the caller already holds."""
     return AgentVersion.objects.filter(agent=agent)

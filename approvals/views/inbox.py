@@ -90,6 +90,15 @@ def request_state(request: HttpRequest, request_id: UUID) -> HttpResponse:
 
 
 @signed_in
+@require_GET
+def inline(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """One request in short, for a page about something else; it keeps itself fresh until it is over."""
+    found = queries.request_for_read(actor_of(request), request_id)
+    is_moving = found.status == Status.PENDING or (found.status == Status.APPROVED and not found.outcome)
+    return fragment(request, "approvals/_inline.html", **_context(request, found), is_moving=is_moving)
+
+
+@signed_in
 @require_POST
 def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Say yes or no."""

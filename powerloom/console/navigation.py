@@ -59,6 +59,7 @@ ROOMS = (
     Room("Overview", "console:home", "layout-dashboard", "o"),
     Room("Agents", "agents:list", "bot", "a", scoped=True, covers=("agents:",)),
     Room("Skills", "agents:skills", "package", "k", scoped=True, covers=("agents:skill",)),
+    Room("Chat", "chat:start", "message-square", "c", covers=("chat:",)),
     Room("Sessions", "sessions:list", "square-terminal", "s", scoped=True, covers=("sessions:",)),
     Room("Approvals", "approvals:list", "inbox", "i", counts="approvals:count", covers=("approvals:",)),
     Room("Organization", "organization:tree", "building-2", "u", covers=("organization:", "console:ask_access")),

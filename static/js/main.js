@@ -1,6 +1,7 @@
 // The console's own script: small modules that make a page nicer and that no page needs. Nothing here builds HTML from text:
 // what the server sends was escaped there, and all other text goes through textContent.
 
+import { startChat } from "./chat.js";
 import { startCopying } from "./copy.js";
 import { startDialogs } from "./dialogs.js";
 import { startInbox } from "./inbox.js";
@@ -22,3 +23,4 @@ startRefreshing();
 startPalette();
 startInbox();
 startTranscript();
+startChat();

@@ -28,7 +28,7 @@ from tests.world import World, bind, console_of, make_group, make_role, make_tok
 pytestmark = pytest.mark.once
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
-NAMESPACES = {"console", "accounts", "organization", "settings", "approvals", "agents", "sessions"}
+NAMESPACES = {"console", "accounts", "organization", "settings", "approvals", "agents", "sessions", "chat"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
 
 READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
@@ -80,6 +80,7 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "accounts:scopes": (200, 200, 200, 200, 200, 302),
     "approvals:list": (200, 200, 200, 200, 200, 302),
     "approvals:count": (200, 200, 200, 200, 200, 302),
+    "approvals:inline": (200, 200, 200, 404, 404, 302),
     "approvals:detail": (200, 200, 200, 404, 404, 302),
     "approvals:state": (200, 200, 200, 404, 404, 302),
     "approvals:policies": (200, 200, 200, 200, 200, 302),
@@ -97,6 +98,9 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "agents:skill_upload": (200, 200, 200, 200, 404, 302),
     "agents:skill_activate": (200, 200, 200, 200, 404, 302),
     "agents:skill_grant": (200, 200, 200, 200, 404, 302),
+    "chat:start": (200, 200, 200, 200, 200, 302),
+    "chat:conversation": (200, 200, 200, 200, 404, 302),
+    "chat:news": (200, 200, 200, 200, 404, 302),
     "sessions:list": (200, 200, 200, 200, 200, 302),
     "sessions:detail": (200, 200, 200, 200, 404, 302),
     "sessions:news": (200, 200, 200, 200, 404, 302),
@@ -152,6 +156,7 @@ ACTS = {
     "agents:skill_grant": (204, 204, 403, 403, 404, 204),
     "agents:skill_revoke_grant": (204, 204, 403, 403, 404, 204),
     "agents:skill_reset_sync": (200, 200, 403, 403, 404, 204),
+    "chat:start": (204, 204, 422, 422, 422, 204),  # who may invoke nobody has nobody to choose
     "sessions:invoke": (204, 204, 403, 403, 404, 204),
     "sessions:message": (200, 200, 403, 403, 404, 204),
     "sessions:confirm": (404, 404, 403, 403, 404, 204),
@@ -289,7 +294,8 @@ def undone(browser: Client, url: str) -> Any:
     block._from_testcase = True  # type: ignore[attr-defined]  # the bus wants the outermost block, as in any test
     with block:
         asked = str(ApprovalRequest.objects.get().id)
-        form = FORM | {"ou_id": str(OU.objects.get(path="/acme/engineering/").id), "ids": asked}
+        there = {"ou_id": str(OU.objects.get(path="/acme/engineering/").id), "agent_id": str(Agent.objects.get().id)}
+        form = FORM | there | {"ids": asked}
         answer = browser.post(url, form, headers={"HX-Request": "true"})
         transaction.set_rollback(True)
     return answer
