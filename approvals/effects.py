@@ -19,6 +19,7 @@ from powerloom.commands.registry import Case
 from powerloom.kernel.refs import Target
 
 AGENT_UPDATED = "agent:update"
+MOST_NOTED = 100  # places; a record has its measure
 
 Reach = Callable[[Sequence[Case], Sequence[dict[str, Any]]], list[Target]]
 
@@ -55,6 +56,16 @@ def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
         for target in _reached(holdable, stale)
         if target.id not in updated
     ]
+
+
+def note(effects: Iterable[Effect]) -> None:
+    """Have the records of what passes say where it reached agents: so that a policy can be tried on what has been."""
+    reached: dict[int, tuple[Case, set[str]]] = {}
+    for effect in effects:
+        if not effect.is_own:
+            reached.setdefault(id(effect.case), (effect.case, set()))[1].add(effect.target.ou_path)
+    for case, paths in reached.values():
+        case.decision["reached"] = {"action": AGENT_UPDATED, "ou_paths": sorted(paths)[:MOST_NOTED]}
 
 
 def actions(effects: Iterable[Effect]) -> set[str]:

@@ -191,6 +191,5 @@ def bindings_behind(demand: Demand, user_id: UUID) -> list[Binding]:
         roles = _roles_with(demand.approver_action)
     else:
         return []
-    return list(
-        _live_bindings().filter(roles, scope_ou__below__descendant=demand.ou, principal__spoken_by__member_id=user_id)
-    )
+    live = _live_bindings().filter(roles, scope_ou__below__descendant=demand.ou)
+    return list(live.filter(principal__spoken_by__member_id=user_id).select_related("role", "scope_ou"))

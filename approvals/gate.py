@@ -42,8 +42,10 @@ def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
         if ticket is not None:
             clearance.check(ticket.request, cases, caused, [*asked, *standing(ticket.request)])
             _spend(ticket)
+            effects.note(caused)
             return None
         if not asked:
+            effects.note(caused)
             return None
         if dry_run:
             return opening.foreteller(actor, cases, caused, matches, asked)

@@ -1,8 +1,8 @@
 """Where somebody's eligibility comes from: whether it stands without what the requester gave.
 
 The trail says who gave what. Of a membership, a home, an account that was enabled and a password the last giver counts;
-a binding is given once. Whoever set a person's password last can sign in as that person, so that is a gift too, until
-its owner sets another one.
+a binding is given once, and one that was asked for by whoever approved that. Whoever set a person's password last can
+sign in as that person, so that is a gift too, until its owner sets another one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import Membership, Principal, PrincipalClosure, PrincipalKind, User
+from accounts.law import shown
+from accounts.models import Binding, Membership, Principal, PrincipalClosure, PrincipalKind, User
 from approvals import eligibility
-from approvals.models import ApprovalRequest, Demand
+from approvals.demands import ACCESS_REQUEST
+from approvals.models import ApprovalRequest, Decision, Demand, Verdict
 from powerloom.audit.models import Entry
 
 ADDED, BOUND = "group:add_member", "role_binding:create"
@@ -36,7 +38,8 @@ def stands(request: ApprovalRequest, decider: User, demand: Demand) -> bool:
     if demand.approver_group_id:
         return demand.approver_group_id in speaking
     bindings = [one for one in eligibility.bindings_behind(demand, decider.pk) if one.principal_id in speaking]
-    kept = {one.role_id for one in bindings if not gifts.has_bound(one.pk)}
+    lent = gifts.roles_lent(decider.pk)
+    kept = {one.role_id for one in bindings if not gifts.has_bound(one.pk) and not _is_among(lent, one, decider)}
     return bool(kept - gifts.roles_named(kept, demand.approver_action) if demand.approver_action else kept)
 
 
@@ -49,6 +52,14 @@ class _Gifts:
 
     def has_bound(self, binding_id: UUID) -> bool:
         return self._by_requester(self._done.filter(action=BOUND, target_id=binding_id)).exists()
+
+    def roles_lent(self, asker_id: UUID) -> set[tuple[str, str]]:
+        """Return role and scope of everything that this person asked for a time and the requester approved."""
+        rows = self._done.filter(action=ACCESS_REQUEST, actor_id=asker_id).values_list("approval_request_id", "body")
+        said = Decision.objects.filter(verdict=Verdict.APPROVE, decider_id__in=self._askers)
+        approved = set(said.filter(request_id__in=[id_ for id_, _ in rows if id_]).values_list("request_id", flat=True))
+        given = [_after(body) for id_, body in rows if id_ in approved]
+        return {(after["role"], after["scope_ou_path"]) for after in given}
 
     def is_last_by_requester(self, target_id: UUID, actions: Iterable[str]) -> bool:
         last = self._done.filter(action__in=tuple(actions), target_id=target_id).last()
@@ -72,6 +83,12 @@ class _Gifts:
 
     def _by_requester(self, rows: QuerySet[Entry]) -> QuerySet[Entry]:
         return rows.filter(actor_id__in=self._askers)
+
+
+def _is_among(lent: set[tuple[str, str]], binding: Binding, decider: User) -> bool:
+    """Tell whether a binding is what was lent: one of the person's own, that runs out."""
+    is_own = binding.principal_id == decider.pk and binding.expires_at is not None
+    return is_own and (binding.role.name, shown(binding.scope_ou.path)) in lent
 
 
 def _unaided(decider: User, gifts: _Gifts) -> set[UUID]:

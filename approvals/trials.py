@@ -1,12 +1,13 @@
 """Trying a policy before it is switched on: on a payload, and on what has happened already.
 
-The trail keeps what changed, not every word that was asked, so a past change stands for its own command. Only entries
-that the caller may read are looked at.
+The trail keeps what changed and where it reached agents, not every word that was asked: a past change stands for its
+own command, and of an agent that it reached nothing is known but where it lives. Only entries that the caller may read
+are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any  # Any: payloads are JSON
@@ -18,6 +19,7 @@ from accounts.law import shown
 from accounts.trail import entries_visible_to
 from approvals import conditions, patterns
 from approvals.commands.policies import Part
+from approvals.effects import AGENT_UPDATED
 from approvals.models import ApprovalPolicy
 from powerloom.audit.models import Entry
 from powerloom.audit.queries import payload
@@ -25,6 +27,8 @@ from powerloom.kernel.refs import Actor
 
 MOST_LOOKED_AT = 1000
 LOOKS_BACK = timedelta(days=30)
+
+JSON = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,18 @@ def tried(guard: Guard, action: str, ou_path: str, facts: Mapping[str, Any]) -> 
 
 def past(actor: Actor, guard: Guard, *, since: datetime) -> dict[str, Any]:
     """Return the changes since then that the guard would have held, newest first, among the newest thousand that its
-    action and scope match.
+    action and scope may match: by what was done, or by the agents that it reached.
     """
-    matching = _of_pattern(guard.action_pattern) & Q(ou_path__startswith=guard.scope_path)
-    entries = entries_visible_to(actor).filter(matching, created_at__gte=since, decision="allowed")
-    looked_at = list(entries.order_by("-seq")[:MOST_LOOKED_AT])
-    held = [entry for entry in looked_at if conditions.matches(guard.condition, _facts(entry))[0]]
+    done = _of_pattern(guard.action_pattern) & Q(ou_path__startswith=guard.scope_path)
+    entries = entries_visible_to(actor).filter(done | _reaching(guard), created_at__gte=since, decision="allowed")
+    rows = list(entries.order_by("-seq")[:MOST_LOOKED_AT])
+    looked_at = [(entry, found) for entry in rows if (found := list(_matched(guard, entry)))]
+    held = [(entry, effect) for entry, found in looked_at if (effect := _held(guard, found))]
     return {
         "since": since.isoformat(),
         "looked_at": len(looked_at),
-        "is_whole": len(looked_at) < MOST_LOOKED_AT,
-        "held": [_row(entry) for entry in held],
+        "is_whole": len(rows) < MOST_LOOKED_AT,
+        "held": [_row(entry, effect) for entry, effect in held],
     }
 
 
@@ -95,10 +100,18 @@ def _of_pattern(pattern: str) -> Q:
     return Q(action__startswith=f"{noun}:") if verb == "*" else Q(action=pattern)
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _reaching(guard: Guard) -> Q:
+    """Return the entries that may have reached an agent in the scope; which have is in the bodies."""
+    if guard.action_pattern not in patterns.covering(AGENT_UPDATED):
+        return Q(pk__in=[])
+    return Q(body__contains='"reached":{') & Q(body__contains=f'"{guard.scope_path}')
+
+
+def _matched(guard: Guard, entry: Entry) -> Iterator[JSON]:
+    """Return what the guard's action and scope match of an entry, as the facts that its condition looks at."""
     body = payload(entry)
-    target = body["target"]
-    return _EMPTY | {
+    target, reached = body["target"], body["decision"].get("reached", {})
+    facts = _EMPTY | {
         "action": body["action"],
         "command": body["after"] or {},
         "resource": body["after"] or {},
@@ -106,9 +119,24 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "target": {**target, "ou_path": shown(target["ou_path"])},
         "actor": {"kind": body["actor"]["kind"], "ref": body["actor"]["ref"]},
     }
+    if _covers(guard, body["action"], target["ou_path"]):
+        yield facts
+    for path in reached.get("ou_paths", ()):
+        if _covers(guard, reached["action"], path):
+            agent = {"kind": "agent", "ou_path": shown(path)}
+            yield facts | {"action": reached["action"], "resource": {}, "before": {}, "target": agent}
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _covers(guard: Guard, action: str, path: str) -> bool:
+    return guard.action_pattern in patterns.covering(action) and path.startswith(guard.scope_path)
+
+
+def _held(guard: Guard, found: Iterable[JSON]) -> JSON | None:
+    """Return the first of these for which the condition holds, or cannot be decided."""
+    return next((facts for facts in found if conditions.matches(guard.condition, facts)[0]), None)
+
+
+def _row(entry: Entry, effect: JSON) -> JSON:
     return {
         "seq": entry.seq,
         "created_at": entry.created_at.isoformat(),
@@ -116,4 +144,5 @@ def _row(entry: Entry) -> dict[str, Any]:
         "action": entry.action,
         "target": {"kind": entry.target_kind, "id": str(entry.target_id), "name": entry.target_name},
         "ou_path": shown(entry.ou_path),
+        "effect": {"action": effect["action"], "ou_path": effect["target"]["ou_path"]},
     }

@@ -120,7 +120,10 @@ def test_a_skill_that_reaches_a_guarded_agent_is_held_wherever_it_lives(world: W
     make_policy(world.alice, world.platform, "agent:update")
     answer = api_of(world.alice).patch(f"/skills/{skill.id}", {"current_version_id": str(second.id)})
     assert answer.status_code == 202
-    effects = ApprovalRequest.objects.get().effects
+    request = ApprovalRequest.objects.get()
+    detail = api_of(world.vera).get(f"/approvals/{request.pk}").json()
+    assert [(call["kind"], call["id"]) for call in detail["cma_calls"]] == [("agent", str(agent.id))]
+    effects = request.effects
     assert {(one["action"], one["name"]) for one in effects} == {
         ("skill:activate", skill.name),
         ("agent:update", "guarded"),

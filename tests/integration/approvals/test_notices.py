@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from standardwebhooks import Webhook as Verifier
 
 from approvals import mails, replay, telling, webhooks
 from approvals.models import ApprovalRequest, Delivery, Mail, Notice, Webhook
+from powerloom import settings as product
 from tests.held import decide, held_agent, make_policy
 from tests.hooks import Hook, hook, register
 from tests.refusals import code
@@ -76,6 +78,16 @@ def test_a_mail_server_that_is_down_is_asked_again(world: World, request_: Appro
     assert (waiting.attempts, waiting.sent_at) == (1, None)
     assert waiting.due_at
     assert waiting.due_at > timezone.now()
+
+
+def test_without_a_mail_server_mails_are_files(
+    world: World, request_: ApprovalRequest, settings: Any, tmp_path: Path
+) -> None:
+    assert product.EMAIL_FILE_PATH.parent == product.HOME
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = product.EMAIL_BACKEND, tmp_path
+    tell()
+    (written,) = tmp_path.iterdir()
+    assert f"/approvals/{request_.pk}" in written.read_text()
 
 
 def test_hidden_characters_in_a_name_are_shown_in_the_mail(world: World) -> None:

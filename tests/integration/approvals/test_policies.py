@@ -13,7 +13,7 @@ from powerloom.audit.models import Entry
 from powerloom.commands.bus import submit_all
 from powerloom.commands.registry import Held
 from powerloom.kernel.ids import new_id
-from tests.declared import make_agent
+from tests.declared import attach, make_agent, make_skill, make_version
 from tests.held import builtin, decide, make_policy
 from tests.integration.manifests.sending import send
 from tests.refusals import code
@@ -154,6 +154,8 @@ def test_a_change_of_a_policy_goes_through_once_it_is_approved(world: World) -> 
     replay.run()
     policy.refresh_from_db()
     assert (policy.description, policy.generation) == ("new", 2)
+    entry = Entry.objects.get(action="approval_policy:update", decision="allowed")
+    assert str(entry.approval_request_id) == asked.json()["id"]
 
 
 def test_trying_a_policy_tells_what_it_would_have_held(world: World) -> None:
@@ -169,6 +171,26 @@ def test_trying_a_policy_tells_what_it_would_have_held(world: World) -> None:
     blind = api_of(world.eve).post("/approval-policies/try", asked).json()
     assert blind["past"]["held"] == []
     assert not ApprovalPolicy.objects.exists()
+
+
+def test_trying_a_policy_finds_what_reached_its_agents_from_elsewhere(world: World) -> None:
+    alice, agent = world.alice, make_agent(world.alice, world.platform)
+    skill = make_skill(alice, world.sales)
+    make_version(alice, skill)
+    attach(alice, agent, skill)
+    second = make_version(alice, skill, activate=False, extra="another")
+    assert api_of(alice).patch(f"/skills/{skill.id}", {"current_version_id": str(second.id)}).status_code == 200
+    said = {}
+    for scope in (world.engineering, world.sales):
+        guard = {"scope_ou_id": str(scope.id), "action_pattern": "agent:update"}
+        past = api_of(alice).post("/approval-policies/try", {"policy": guard}).json()["past"]
+        said[scope.name] = [(row["action"], row["effect"]["action"], row["effect"]["ou_path"]) for row in past["held"]]
+    here = "/acme/engineering/platform"
+    assert said["engineering"] == [
+        ("skill:activate", "agent:update", here),
+        ("agent:attach_skill", "agent:update", here),
+    ]
+    assert said["sales"] == []
 
 
 def test_trying_needs_a_policy(world: World) -> None:

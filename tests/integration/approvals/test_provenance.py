@@ -52,6 +52,16 @@ class TestWhatWasGiven:
         bound(api_of(getattr(world, giver)), world, str(friend.id))
         assert counts(world, friend) is is_counted
 
+    def test_a_binding_for_a_time_that_was_asked_for(
+        self, world: World, friend: User, giver: str, is_counted: bool
+    ) -> None:
+        wanted = {"action": "approval:decide", "ou_path": "/acme", "role_id": str(builtin("Approver")), "reason": "x"}
+        asked = api_of(friend).post("/access-requests", wanted).json()
+        assert decide(getattr(world, giver), ApprovalRequest.objects.get(pk=asked["id"])).status_code == 200
+        replay.run()
+        assert Binding.objects.get(principal_id=friend.id).expires_at
+        assert counts(world, friend) is is_counted
+
     def test_a_place_in_a_group_that_is_bound(self, world: World, friend: User, giver: str, is_counted: bool) -> None:
         group = make_group(world.root, "leads")
         bind(group, "Approver", world.root)
