@@ -8,6 +8,7 @@ which it gets back what is withheld from it) is asked here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any  # JSON
 from uuid import UUID
 
@@ -30,13 +31,13 @@ SECRET_CHANGES = (AccountsAction.SECRET_CREATE, AccountsAction.SECRET_ROTATE, Ac
 CREDENTIAL_CHANGES = (Action.CREDENTIAL_CREATE, Action.CREDENTIAL_ROTATE)
 
 
-def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Target]:
+def reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]], already: AbstractSet[UUID]) -> list[Target]:
     """Return the live agents whose effective configuration the set changes, in a stable order; a constant number of
-    queries. One that the set itself makes is not changed by it.
+    queries. One that the set itself makes is not changed by it, nor does it give back what had come back `already`.
     """
     pushed = reached_ids(stale, SyncKind.AGENT)
     made = {case.target.id for case in cases if case.command.action == Action.AGENT_CREATE}
-    ways = (_through_the_fleet(cases), _through_the_vault(cases, stale), _through_rights(cases))
+    ways = (_through_the_fleet(cases), _through_the_vault(cases, stale), _through_rights(cases) - already)
     changed = pushed.union(*ways) - made
     if not changed:
         return []

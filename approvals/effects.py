@@ -8,6 +8,7 @@ Which agents are reached only `settings.EFFECTS` knows, because the apps that ow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any  # JSON
 from uuid import UUID
@@ -15,13 +16,13 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from powerloom.commands.registry import Case
+from powerloom.commands.registry import Case, Handler
 from powerloom.kernel.refs import Target
 
 AGENT_UPDATED = "agent:update"
 MOST_NOTED = 100  # places; a record has its measure
 
-Reach = Callable[[Sequence[Case], Sequence[dict[str, Any]]], list[Target]]
+Reach = Callable[[Sequence[Case], Sequence[dict[str, Any]], AbstractSet[UUID]], list[Target]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,20 @@ class Effect:
         }
 
 
-def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
-    """Return every effect of the set, the commands' own first. `stale` is what it made the reconciler push again."""
+def returning(organization_id: UUID | None, handlers: Iterable[Handler[Any]]) -> AbstractSet[UUID]:
+    """Return, before a set that changes access runs, the agents that get something back all the same: an earlier change
+    gave it, and the next look at access will find it.
+    """
+    if organization_id is None or not any(handler.changes_access and handler.holdable for handler in handlers):
+        return frozenset()
+    agents: Callable[[UUID], AbstractSet[UUID]] = import_string(settings.RETURNING)
+    return agents(organization_id)
+
+
+def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]], already: AbstractSet[UUID]) -> list[Effect]:
+    """Return every effect of the set, the commands' own first. `stale` is what it made the reconciler push again,
+    `already` what `returning` found before it ran.
+    """
     holdable = [case for case in cases if case.handler.holdable and not (case.change and case.change.only_revokes)]
     own = [Effect(case.command.action, case.target, case) for case in holdable]
     if not holdable:
@@ -53,7 +66,7 @@ def of(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Effect]:
     updated = {effect.target.id for effect in own if effect.action == AGENT_UPDATED}
     return own + [
         Effect(AGENT_UPDATED, target, holdable[0], is_own=False)
-        for target in _reached(holdable, stale)
+        for target in _reached(holdable, stale, already)
         if target.id not in updated
     ]
 
@@ -78,6 +91,6 @@ def reached_ids(stale: Iterable[dict[str, Any]], kind: str) -> set[UUID]:
     return {UUID(call["id"]) for call in stale if call["kind"] == kind}
 
 
-def _reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]]) -> list[Target]:
+def _reached(cases: Sequence[Case], stale: Sequence[dict[str, Any]], already: AbstractSet[UUID]) -> list[Target]:
     reach: Reach = import_string(settings.EFFECTS)
-    return reach(cases, stale)
+    return reach(cases, stale, already)

@@ -32,11 +32,12 @@ Judge = Callable[..., Callable[[], Any] | None]
 def hold(actor: Actor, handlers: Sequence[Handler[Any]]) -> Judge:
     """Return the step for one set of one actor. The system's own commands are held by nobody."""
     policies = Policies(actor.organization_id, handlers)
+    already = effects.returning(actor.organization_id, handlers)
 
     def judge(cases: Sequence[Case], stale: Stale, *, ticket: Ticket | None, dry_run: bool) -> Callable[[], Any] | None:
         if actor.kind == "system" and ticket is None:
             return None
-        caused = effects.of(cases, stale)
+        caused = effects.of(cases, stale, already)
         matches = policies.matching(caused)
         asked = demands_for(cases, matches)
         if ticket is not None:

@@ -150,6 +150,7 @@ COUNTED_IN_OUS = {
     "MCP servers": "agents.queries.servers.servers_visible_to",
 }
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
+RETURNING = "agents.withholding.coming_back"  # which agents are about to get back what was withheld from them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies
 STAGED = ["accounts.sealing.keep", "agents.staging.keep"]  # what keeps sealed values and uploads while a request waits
 MAX_PENDING_PER_REQUESTER = 100

@@ -169,6 +169,7 @@ def test_a_right_that_gives_an_agent_back_what_was_withheld_is_held_where_it_liv
     assert (answer.status_code, answer.json().get("policies")) == (202, ["gate"]), answer.content
     effects = ApprovalRequest.objects.get().effects
     assert ("agent:update", str(agent.id)) in {(one["action"], one["id"]) for one in effects}
+    bind(world.bob, "SkillUser", world.root)  # by another's change, which nobody has looked at yet
     assert api_of(world.alice).post("/role-bindings", _allow(world.eve, world.sales)).status_code == 201
 
 
