@@ -17,6 +17,7 @@ from accounts.commands.tokens import LIFETIME, LONGEST_LIFETIME
 from accounts.devices import Chosen
 from accounts.law import shown
 from accounts.models import OU
+from accounts.roles import expand, known_actions
 from powerloom.kernel.errors import TooMany, Unauthenticated
 from powerloom.web.forms import Renderer
 from powerloom.web.requests import address, request_id
@@ -63,7 +64,10 @@ class DeviceForm(forms.Form):
         max_length=8000,
         label="Only these actions",
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="As in: agent:read agent:invoke. Left empty, it may do what you may.",
+        help_text=(
+            "As in: agent:read agent:invoke. Left empty, it may do what you may, but for deciding approvals and "
+            "revealing credentials, which are given by name alone: * approval:decide"
+        ),
     )
     ou = PlaceField(
         OU.objects.none(),
@@ -84,5 +88,13 @@ class DeviceForm(forms.Form):
     def chosen(self) -> Chosen:
         """What was chosen, once it is valid."""
         asked = self.cleaned_data
-        actions = asked["actions"].split() or None
+        actions = _spelled(asked["actions"].split()) or None
         return Chosen(asked["name"], actions, asked["ou"], timezone.now() + timedelta(days=asked["days"]))
+
+
+def _spelled(actions: list[str]) -> list[str]:
+    """Return the actions with `*` spelled as those of every noun."""
+    if "*" not in actions:
+        return actions
+    patterns = {f"{action.partition(':')[0]}:*" for action in known_actions()}
+    return sorted({pattern for pattern in patterns if expand([pattern])} | set(actions) - {"*"})

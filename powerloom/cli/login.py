@@ -36,7 +36,7 @@ def login(
     dev: Annotated[bool, typer.Option("--dev", help="By name, in development on this machine.")] = False,
     token: Annotated[bool, typer.Option("--token", help="With a token, typed unseen or from standard input.")] = False,
     scope: Annotated[
-        str, typer.Option(help="In the browser: only these actions, as in 'agent:read agent:invoke'.")
+        str, typer.Option(help="In the browser: only these actions; '* approval:decide' is all and deciding approvals.")
     ] = "",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page by itself.")] = True,
 ) -> None:

@@ -85,6 +85,14 @@ def test_what_the_program_asked_for_may_be_narrowed_and_what_is_wrong_is_said(wo
     assert Api(token["access_token"]).post("/groups", group).status_code == 403
 
 
+def test_what_is_given_by_name_alone_is_given_beside_everything_else(world: World) -> None:
+    asked = ask(scope="* approval:decide").json()
+    decide(console_of(world.vera), asked["user_code"], actions="* approval:decide")
+    scope = set(fetch(asked["device_code"]).json()["scope"].split())
+    assert {"agent:create", "approval:decide"} <= scope
+    assert "credential:reveal" not in scope
+
+
 def test_a_no_an_end_and_a_changed_person_give_nothing(world: World) -> None:
     denied, late, gone = (ask().json() for _ in range(3))
     decide(console_of(world.alice), denied["user_code"], verdict="deny")
