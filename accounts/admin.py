@@ -7,6 +7,7 @@ read_only(
     models.OU,
     models.AccessToken,
     models.Binding,
+    models.Delegation,
     models.EgressRule,
     models.Group,
     models.Principal,

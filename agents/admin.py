@@ -4,7 +4,7 @@ from agents import models
 from powerloom.web.operators import read_only
 
 read_only(models.AccessWatch, models.Agent, models.Credential, models.Discovery, models.FileRoot, models.Skill)
-read_only(models.MCPCall, models.MCPDeployment, models.MCPServer)
+read_only(models.MCPCall, models.MCPDeployment, models.MCPServer, models.SkillUpload)
 read_only(models.AgentMCPServer, models.AgentSkill, models.AgentVersion, tenant="agent.organization_id")
 read_only(models.WithheldServer, models.WithheldSkill, tenant="agent.organization_id")
 read_only(models.FleetAddress, tenant="")

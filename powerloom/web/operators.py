@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 else:
     Base = admin.ModelAdmin
 
-NEVER_SHOWN = frozenset({"password", "hmac", "wrapped_key", "nonce", "ciphertext", "archive"})
+NEVER_SHOWN = frozenset(
+    {"password", "hmac", "bearer_hash", "password_mark", "wrapped_key", "nonce", "ciphertext", "archive"}
+)
 LONG = (models.TextField, models.JSONField, models.BinaryField)
 TEXTS = (models.CharField, models.TextField, models.UUIDField)
 COLUMNS = 8

@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -36,6 +37,12 @@ def test_every_table_can_be_listed_searched_and_nothing_else(
     assert operator.get(reverse(f"{place}_changelist"), {"q": "acme"}).status_code == 200
     for url in (reverse(f"{place}_add"), reverse(f"{place}_changelist")):
         assert operator.post(url, {"action": "delete_selected"}).status_code == 403
+
+
+def test_no_table_of_ours_is_missing_there() -> None:
+    ours = {app.label for app in apps.get_app_configs() if not app.name.startswith(("django.", "channels"))}
+    missing = {model._meta.label for model in apps.get_models() if model._meta.app_label in ours} - set(IDS)
+    assert missing == set(), "register them in their app's admin.py, with powerloom.web.operators.read_only"
 
 
 def test_a_row_can_be_read_but_not_changed_or_deleted(operator: Client, agent: Agent) -> None:
