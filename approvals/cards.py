@@ -100,9 +100,10 @@ def _earlier(actor: Actor, requests: Sequence[ApprovalRequest]) -> dict[UUID, li
     mints another id.
     """
     found: dict[UUID, list[ApprovalRequest]] = {request.pk: [] for request in requests}
-    same = Q(pk__in=[])
-    for request in requests:
-        same |= _same_thing(request)
+    names = [_named(request) for request in requests]
+    kinds, called, places = ({name[place] for name in names} for place in range(3))
+    same = Q(target_id__in=[request.target_id for request in requests])
+    same |= Q(target_kind__in=kinds, target_name__in=called, ou_id__in=places)
     past = queries.requests_visible_to(actor).filter(same).exclude(status=Status.PENDING).order_by("-id")
     for one in past[:MOST_LOOKED_AT]:
         for request in requests:
@@ -110,11 +111,6 @@ def _earlier(actor: Actor, requests: Sequence[ApprovalRequest]) -> dict[UUID, li
             if one.pk != request.pk and is_same and len(found[request.pk]) < MOST_EARLIER:
                 found[request.pk].append(one)
     return found
-
-
-def _same_thing(request: ApprovalRequest) -> Q:
-    kind, name, ou_id = _named(request)
-    return Q(target_id=request.target_id) | Q(target_kind=kind, target_name=name, ou_id=ou_id)
 
 
 def _named(request: ApprovalRequest) -> tuple[str, str, UUID]:
