@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any  # rows of an aggregate
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
+from django.utils import timezone
 
 from powerloom.kernel.refs import Actor
 from sessions.models import AgentSession, Status
 from sessions.queries import sessions_visible_to
 
+WAITING = "waiting_for_approval"  # a condition of running, and a state of its own to people
+
 
 def sessions_matching(
-    actor: Actor, *, text: str = "", status: str = "", agent: str = "", under: str = "", flagged: bool = False
+    actor: Actor,
+    *,
+    text: str = "",
+    status: str = "",
+    agent: str = "",
+    under: str = "",
+    flagged: bool = False,
+    since: timedelta | None = None,
 ) -> QuerySet[AgentSession]:
     """Return the visible sessions that fit, with their agent and OU. Empty means any; an unknown agent matches none."""
     terms = Q()
@@ -23,6 +33,10 @@ def sessions_matching(
         terms &= Q(title__icontains=text) | Q(prompt__icontains=text)
     if status in Status.values:
         terms &= Q(status=status)
+    elif status == WAITING:
+        terms &= ~Q(waiting_for="")
+    if since:
+        terms &= Q(created_at__gte=timezone.now() - since)
     if agent:
         terms &= Q(agent_id=_id(agent))
     if under:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from agents.queries.deployments import denials_in
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
-from sessions import transcript
-from sessions.calls import against_answering
-from sessions.lane import Tick, ticks
+from sessions import lane, tools, transcript
+from sessions.calls import against_answering, asking
+from sessions.lane import Lane, Mark
 from sessions.models import AgentSession, InputKind, SessionEvent, SessionInput
+from sessions.tools import Called
 from sessions.transcript import Turn
 
 MOST = 500
+MOST_CALLS = 2000  # events about calls
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,30 @@ def event_of(session: AgentSession, seq: int) -> SessionEvent:
     return found
 
 
-def lane_of(session: AgentSession) -> list[Tick]:
-    """Return the latest events as ticks; one query."""
+def lanes_of(session: AgentSession) -> list[Lane]:
+    """Return the latest events in lanes, with the calls that asked and those that a policy denied; four queries."""
     latest = _events(session).order_by("-seq").values_list("seq", "event_type", "created_at")[:MOST]
-    return ticks(list(reversed(latest)))
+    events = list(reversed(latest))
+    if not events:
+        return []
+    since = events[0][2]
+    asked = asking(session).filter(created_at__gte=since).values_list("seq", "created_at")
+    said = _events(session).filter(event_type=transcript.CONFIRMATION, created_at__gte=since)
+    answers = said.values_list("seq", "created_at", "payload__result")
+    denied = denials_in(session.pk).filter(created_at__gte=since).values_list("created_at", "tool")[:MOST]
+    marks = [
+        *(Mark(lane.APPROVALS, at, "held", "asked", seq) for seq, at in asked),
+        *(Mark(lane.APPROVALS, at, lane.ANSWERS.get(result, "off"), str(result), seq) for seq, at, result in answers),
+        *(Mark(lane.DENIALS, at, "bad", tool) for at, tool in denied),
+    ]
+    return lane.lanes(events, marks)
+
+
+def tool_calls(session: AgentSession) -> list[Called]:
+    """Return what the session called, in order, the latest if there are very many; one query."""
+    kinds = [*transcript.CALLS, *transcript.ANSWERS, transcript.CONFIRMATION]
+    latest = _events(session).filter(event_type__in=kinds).order_by("-seq")[:MOST_CALLS]
+    return tools.calls(list(reversed(latest)))
 
 
 def waiting_inputs(session: AgentSession) -> list[SessionInput]:

@@ -101,7 +101,7 @@ class Turn:
 
 def answered(events: Iterable[EventRow]) -> set[str]:
     """Return the ids of the calls that these events answer, allow or deny."""
-    return {call_id for event in events if (call_id := _about(event))}
+    return {call_id for event in events if (call_id := reference_of(event))}
 
 
 def turns(
@@ -116,9 +116,9 @@ def turns(
     `calls` are earlier calls that these events answer; `starts` are the sequence numbers of all messages of the
     session; `refusals` is why the reader cannot answer a call, by its id.
     """
-    answers = {_about(event): _answer(event) for event in events if event.event_type in ANSWERS}
+    answers = {reference_of(event): _answer(event) for event in events if event.event_type in ANSWERS}
     decisions = {
-        _about(event): str(event.payload.get("result")) for event in events if event.event_type == CONFIRMATION
+        reference_of(event): str(event.payload.get("result")) for event in events if event.event_type == CONFIRMATION
     }
     answers.pop("", None)  # an answer that names no call
     decisions.pop("", None)
@@ -141,7 +141,8 @@ def raw(events: Sequence[EventRow]) -> Turn:
     return Turn(0, [Item(event.seq, "raw", event.event_type, event.created_at) for event in events])
 
 
-def _about(event: EventRow) -> str:
+def reference_of(event: EventRow) -> str:
+    """Return the id of the call that the event answers or decides, "" when it names none."""
     call_id = event.payload.get(REFERENCES.get(event.event_type, ""))
     return call_id if isinstance(call_id, str) else ""
 
@@ -167,17 +168,22 @@ def _item(event: EventRow) -> Item | None:
 
 def _call(event: EventRow) -> Item:
     payload = event.payload
-    names = [str(payload[name]) for name in ("mcp_server_name", "name") if payload.get(name)]
     return Item(
         event.seq,
         "call",
         "",
         event.created_at,
-        tool=".".join(names) or "tool",
+        tool=tool_name(payload),
         arguments=payload.get("input") or {},
         call_id=event.remote_id,
         asks=payload.get("evaluated_permission") == "ask",
     )
+
+
+def tool_name(payload: Mapping[str, Any]) -> str:
+    """Return how people name the tool of a call: `server.tool`, or the tool alone where it is built in."""
+    names = [str(payload[name]) for name in ("mcp_server_name", "name") if payload.get(name)]
+    return ".".join(names) or "tool"
 
 
 def _error(payload: Mapping[str, Any]) -> str:

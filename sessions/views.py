@@ -4,46 +4,54 @@ session.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any  # template context
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from agents.queries import agent_for_invoke, agent_for_read
-from powerloom.kernel.errors import Invalid
+from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
-from powerloom.web.lists import page_of
+from powerloom.web.lists import page_of, streamed
 from powerloom.web.pages import fragment, go, page, signed_in
 from powerloom.web.submitting import Then, performed, submitted
-from sessions import lists, queries
+from sessions import inspecting, lists, queries
+from sessions.archive import archive
 from sessions.commands import CloseSession, DeleteSession, InterruptSession
 from sessions.forms import ConfirmForm, InvokeForm, MessageForm, RenameForm
+from sessions.lists import WAITING
 from sessions.models import AgentSession, Status
 from sessions.obstacles import obstacles
-from sessions.replay import event_of, lane_of, stretch, waiting_inputs
+from sessions.replay import event_of, lanes_of, stretch, waiting_inputs
 
 ROWS = 50
 FEW = 20
 STATUSES = [
     (Status.PENDING, "Pending"),
     (Status.RUNNING, "Running"),
+    (WAITING, "Waiting for approval"),
     (Status.IDLE_END_TURN, "Idle"),
     (Status.TERMINATED, "Terminated"),
     (Status.TIMEOUT, "Timed out"),
     (Status.FAILED, "Failed"),
 ]
-WORDS = {status.value: word for status, word in STATUSES}
+WORDS = {str(status): word for status, word in STATUSES}
+AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+SINCE = {"hour": "Last hour", "day": "Last day", "week": "Last week"}
 
 
 @signed_in
 @require_GET
 def session_list(request: HttpRequest) -> HttpResponse:
     """The sessions that one may see, newest first."""
-    chosen = Filters(request, q="Text", status="Status", flagged="Silent degradation", agent="Agent", ou="OU")
+    chosen = Filters(
+        request, q="Text", status="Status", flagged="Silent degradation", since="Started", agent="Agent", ou="OU"
+    )
     rows = lists.sessions_matching(
         actor_of(request),
         text=chosen["q"],
@@ -51,6 +59,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
         agent=chosen["agent"],
         under=chosen["ou"],
         flagged=bool(chosen["flagged"]),
+        since=AGES.get(chosen["since"]),
     )
     return page(
         request,
@@ -58,9 +67,14 @@ def session_list(request: HttpRequest) -> HttpResponse:
         "sessions/_list.html",
         page=page_of(request, rows, size=ROWS),
         chosen=chosen,
-        chips=chosen.chips(status=lambda status: WORDS.get(status, status)),
-        kept=chosen.kept(by_form=frozenset({"q", "status"})),
+        chips=chosen.chips(
+            status=lambda status: WORDS.get(status, status),
+            since=lambda age: SINCE.get(age, age),
+            flagged=lambda _: "yes",
+        ),
+        kept=chosen.kept(by_form=frozenset({"q", "status", "since", "flagged"})),
         statuses=STATUSES,
+        ages=SINCE.items(),
         bare=request.path,
         line=_invoke_line(request, "$AGENT_ID"),
     )
@@ -94,13 +108,18 @@ def session_detail(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """One session: what has happened so far, and a socket for what comes."""
     session = queries.session_for_read(actor_of(request), session_id)
     event = request.GET.get("event", "")
+    pane = request.GET.get("pane", "")
     context = _page(request, session) | {
         "transcript": stretch(session, actor=actor_of(request), raw=_is_raw(request)),
         "form": MessageForm(),
         "rename_form": RenameForm(initial={"title": session.title or ""}),
         "tabs": _tabs(session, raw=_is_raw(request)),
         "event": event_of(session, int(event)) if event.isascii() and event.isdigit() else None,
+        "panes": inspecting.links(session, pane),
+        "pane_template": inspecting.PANES[pane].template if pane in inspecting.PANES else "",
     }
+    if pane in inspecting.PANES:
+        context |= inspecting.PANES[pane].context(actor_of(request), session)
     return fragment(request, "sessions/session.html", **context)
 
 
@@ -121,7 +140,38 @@ def session_news(request: HttpRequest, session_id: UUID) -> HttpResponse:
 def session_event(request: HttpRequest, session_id: UUID, seq: int) -> HttpResponse:
     """One event as the runtime sent it."""
     session = queries.session_for_read(actor_of(request), session_id)
-    return fragment(request, "sessions/_event.html", event=event_of(session, seq))
+    event = event_of(session, seq)
+    return fragment(
+        request, "sessions/_inspector.html", session=session, event=event, panes=inspecting.links(session, "")
+    )
+
+
+@signed_in
+@require_GET
+def session_pane(request: HttpRequest, session_id: UUID, pane: str) -> HttpResponse:
+    """One pane of the inspector: tools, diagnosis or audit."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    if pane not in inspecting.PANES:
+        raise NotFound
+    context = inspecting.PANES[pane].context(actor_of(request), session)
+    return fragment(
+        request,
+        "sessions/_inspector.html",
+        session=session,
+        panes=inspecting.links(session, pane),
+        pane_template=inspecting.PANES[pane].template,
+        **context,
+    )
+
+
+@signed_in
+@require_GET
+def session_download(request: HttpRequest, session_id: UUID) -> HttpResponseBase:
+    """The session and every event that is stored, as one JSON file."""
+    session = queries.session_for_read(actor_of(request), session_id)
+    response = streamed(request, archive(session))
+    response.headers["Content-Disposition"] = f'attachment; filename="session-{session.id}.json"'
+    return response
 
 
 @signed_in
@@ -188,10 +238,10 @@ def _page(request: HttpRequest, session: AgentSession) -> dict[str, Any]:
     """Return what the page and its news share."""
     return {
         "session": session,
-        "state": "waiting_for_approval" if session.waiting_for else session.status,
+        "state": WAITING if session.waiting_for else session.status,
         "refusals": obstacles(actor_of(request), session),
         "waiting": waiting_inputs(session),
-        "ticks": lane_of(session),
+        "lanes": lanes_of(session),
         "view": request.GET.get("view", ""),
     }
 

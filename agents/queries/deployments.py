@@ -55,6 +55,11 @@ def calls_of(deployment: MCPDeployment) -> QuerySet[MCPCall]:
     return MCPCall.objects.filter(deployment=deployment)
 
 
+def denials_in(session_id: UUID) -> QuerySet[MCPCall]:
+    """Return the calls of a session, which the caller already holds, that a policy denied, in order."""
+    return MCPCall.objects.filter(session_id=session_id, outcome=CallOutcome.DENIED).order_by("id")
+
+
 def call_counts(deployment: MCPDeployment) -> dict[str, int]:
     """Return how many calls of the last day had which outcome; one query."""
     recent = calls_of(deployment).filter(created_at__gte=timezone.now() - RECENT)

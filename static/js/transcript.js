@@ -17,6 +17,39 @@ class Transcript {
     });
     document.getElementById("to-end").addEventListener("click", () => this.toEnd());
     document.addEventListener("scrollend", () => this.atEnd() && this.hideWay());
+    document.addEventListener("click", (event) => this.pressed(event));
+    this.wanted = new URLSearchParams(location.search).get("event");
+    this.show();
+  }
+
+  // The event that the address names may be in a part that has not come yet: it is shown as soon as it has.
+  show() {
+    const event = this.wanted && document.getElementById(`e-${this.wanted}`);
+    if (!event) return;
+    this.wanted = null;
+    this.choose(event);
+    event.scrollIntoView({ block: "center" });
+  }
+
+  choose(event) {
+    for (const old of this.element.querySelectorAll(".chosen")) old.classList.remove("chosen");
+    event?.classList.add("chosen");
+  }
+
+  // A number marks its event; a tick of the minimap and a call in the inspector lead to theirs. What is shown inside another
+  // event (a result inside its call) opens in the inspector alone.
+  pressed(event) {
+    const number = event.target.closest(".event .seq");
+    if (number) this.choose(number.closest(".event"));
+    const pointer = event.target.closest("[data-goto], rect[data-seq]");
+    if (!pointer) return;
+    event.preventDefault();
+    const seq = pointer.dataset.goto ?? pointer.dataset.seq;
+    const there = document.getElementById(`e-${seq}`);
+    if (there) {
+      there.scrollIntoView({ block: "center" });
+      there.querySelector(".seq").click();
+    } else htmx.ajax("GET", this.element.dataset.event.replace("/0", `/${seq}`), { target: "#inspector", swap: "innerHTML" });
   }
 
   get seq() {
@@ -59,6 +92,7 @@ class Transcript {
     for (const turn of [...news.children]) this.merge(turn);
     this.element.dataset.seq = news.dataset.seq;
     this.behind ||= news.dataset.more === "yes";
+    this.show();
     if (reading) this.toEnd();
     else if (came) document.getElementById("to-end").hidden = false;
   }

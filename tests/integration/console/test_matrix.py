@@ -105,6 +105,8 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "sessions:detail": (200, 200, 200, 200, 404, 302),
     "sessions:news": (200, 200, 200, 200, 404, 302),
     "sessions:event": (200, 200, 200, 200, 404, 302),
+    "sessions:pane": (200, 200, 200, 200, 404, 302),
+    "sessions:download": (200, 200, 200, 200, 404, 302),
     "sessions:of_agent": (200, 200, 200, 200, 404, 302),
     "sessions:invoke": (200, 200, 200, 200, 404, 302),
 }
@@ -254,6 +256,7 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "member_id": world.eve.id,
         "role_id": Role.objects.get(name="engineering").pk,
         "binding_id": Binding.objects.get(role__name="SkillUser", resource_id=None).id,
+        "pane": "diagnosis",
     }
     skill = Skill.objects.get()
     things |= {

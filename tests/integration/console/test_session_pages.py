@@ -1,6 +1,8 @@
 """The sessions' rooms: what a page shows after a reload is what it showed live, and every act goes through the bus."""
 
+import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,11 +10,11 @@ from django.test import Client
 from django.utils import timezone
 
 from agents.kinds import SyncKind
-from agents.models import Agent
+from agents.models import Agent, MCPCall
 from powerloom.audit.models import Entry
 from sessions import replay
 from sessions.models import AgentSession, InputKind, SessionInput, Status
-from tests.connected import attach_server, make_server
+from tests.connected import attach_server, make_managed_server, make_server
 from tests.declared import make_live
 from tests.integration.console.conftest import make_session, queries, tell, text
 from tests.waiting_calls import built_in, of_server, waiting
@@ -237,3 +239,65 @@ def test_who_only_reads_changes_nothing(world: World, session: AgentSession, act
     assert console_of(world.eve).post(f"/sessions/{session.id}/{act}", form, headers=HTMX).status_code == 403
     session.refresh_from_db()
     assert (session.status, session.title, session.deleted_at) == (Status.IDLE_END_TURN, None, None)
+
+
+def test_the_inspector_tells_tools_diagnosis_and_trail(world: World, alice: Client, session: AgentSession) -> None:
+    there = f"/sessions/{session.id}"
+    assert alice.post(f"{there}/rename", {"title": "PR #42"}).status_code == 302
+    shown = alice.get(f"{there}/inspect/tools").content.decode()
+    assert "bash" in shown
+    assert 'data-goto="3"' in shown
+    assert "Sync of the agent" in alice.get(f"{there}/inspect/diagnosis").content.decode()
+    assert "session:rename" in alice.get(f"{there}?pane=audit").content.decode()
+    assert "session:rename" not in console_of(world.bob).get(f"{there}/inspect/audit").content.decode()
+    assert alice.get(f"{there}/inspect/nothing").status_code == 404
+
+
+def test_the_diagnosis_names_what_keeps_the_agent_from_a_server(world: World, alice: Client, agent: Agent) -> None:
+    attach_server(world.bob, agent, make_server(world.engineering))
+    agent.refresh_from_db()
+    shown = alice.get(f"/sessions/{make_session(agent, world.bob).id}/inspect/diagnosis").content.decode()
+    assert "In the way" in shown
+
+
+def test_a_session_is_downloaded_whole(alice: Client, session: AgentSession) -> None:
+    tell(session, *[("agent.message", text(f"line {number}")) for number in range(1200)])
+    answer: Any = alice.get(f"/sessions/{session.id}/download")  # the test client's answer knows no streaming
+    assert f'filename="session-{session.id}.json"' in answer.headers["Content-Disposition"]
+    told = json.loads(b"".join(answer.streaming_content))
+    assert told["session"]["id"] == str(session.id)
+    assert [event["seq"] for event in told["events"]] == list(range(1, 1206))
+
+
+def test_the_lanes_show_what_asked_what_was_said_and_what_a_policy_denied(
+    world: World, alice: Client, agent: Agent
+) -> None:
+    make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
+    session = waiting(agent, world.bob, built_in())
+    facts = {"session_id": session.id, "tool": "write_file", "outcome": "denied", "milliseconds": 1}
+    deployment = make_managed_server(world.engineering).deployment
+    assert deployment
+    MCPCall.objects.create(organization=world.acme, deployment=deployment, created_at=timezone.now(), **facts)
+    shown = alice.get(f"/sessions/{session.id}").content.decode()
+    for lane in ("Talk", "Tools", "Approvals", "Denied by policy"):
+        assert f'aria-label="{lane}: ' in shown
+
+
+def test_the_list_is_filtered_by_what_waits_when_it_began_and_silent_degradation(
+    world: World, alice: Client, agent: Agent
+) -> None:
+    made: dict[str, dict[str, Any]] = {
+        "waits": {"status": Status.RUNNING, "waiting_for": "confirmation"},
+        "flagged": {"degradation_flagged": True},
+        "old": {"created_at": timezone.now() - timedelta(days=2)},
+    }
+    for title, columns in made.items():
+        make_session(agent, world.bob, title=title, **columns)
+    for query, titles in {
+        "status=waiting_for_approval": {"waits"},
+        "flagged=yes": {"flagged"},
+        "since=day": {"waits", "flagged"},
+        "since=week": {"waits", "flagged", "old"},
+    }.items():
+        shown = alice.get(f"/sessions?{query}", headers=HTMX).content.decode()
+        assert {title for title in ("waits", "flagged", "old") if f">{title}<" in shown} == titles, query

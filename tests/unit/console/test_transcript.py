@@ -1,10 +1,11 @@
 """A session's events as people read them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sessions.lane import ticks
+from sessions.lane import APPROVALS, DENIALS, Mark, lanes
+from sessions.tools import Use, calls, uses
 from sessions.transcript import Item, answered, turns
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -86,13 +87,50 @@ def test_it_survives_payloads_it_did_not_expect() -> None:
     ]
 
 
-def test_ticks_are_as_far_apart_as_the_events_were() -> None:
+def test_ticks_are_as_far_apart_as_the_events_were_in_every_lane() -> None:
     times = [NOON, NOON + timedelta(seconds=5), NOON + timedelta(seconds=10)]
     kinds = ["user.message", "agent.tool_use", "session.error"]
-    drawn = ticks([(seq, kind, at) for seq, (kind, at) in enumerate(zip(kinds, times, strict=True), start=1)])
-    assert [(tick.x, tick.tone) for tick in drawn] == [(0, "held"), (500, "busy"), (1000, "bad")]
+    marks = [
+        Mark(APPROVALS, NOON + timedelta(seconds=7.5), "held", "asked", 2),
+        Mark(DENIALS, NOON + timedelta(hours=1), "bad", "write_file"),
+    ]
+    drawn = lanes([(seq, kind, at) for seq, (kind, at) in enumerate(zip(kinds, times, strict=True), start=1)], marks)
+    assert {lane.name: [(tick.seq, tick.x, tick.tone) for tick in lane.ticks] for lane in drawn} == {
+        "Talk": [(1, 0, "held"), (3, 1000, "bad")],
+        "Tools": [(2, 500, "busy")],
+        "Approvals": [(2, 750, "held")],
+        "Denied by policy": [(0, 1000, "bad")],
+    }
 
 
-def test_one_moment_is_one_place() -> None:
-    assert [tick.x for tick in ticks([(1, "agent.message", NOON), (2, "agent.message", NOON)])] == [0, 0]
-    assert ticks([]) == []
+def test_one_moment_is_one_place_and_an_empty_lane_is_none() -> None:
+    [talk] = lanes([(1, "agent.message", NOON), (2, "agent.message", NOON)])
+    assert [tick.x for tick in talk.ticks] == [0, 0]
+    assert lanes([]) == []
+
+
+def at(row: Row, seconds: float) -> Row:
+    return replace(row, created_at=NOON + timedelta(seconds=seconds))
+
+
+def test_a_call_lasts_from_the_yes_to_its_answer() -> None:
+    asked = {"name": "bash", "evaluated_permission": "ask"}
+    used = calls(
+        [
+            at(Row(1, "agent.mcp_tool_use", {"mcp_server_name": "sql", "name": "explain"}), 0),
+            at(Row(2, "agent.mcp_tool_result", {"mcp_tool_use_id": "sevt_1", "is_error": True}), 3),
+            at(Row(3, "agent.tool_use", asked), 4),
+            at(Row(4, "user.tool_confirmation", {"tool_use_id": "sevt_3", "result": "allow"}), 64),
+            at(Row(5, "agent.tool_result", {"tool_use_id": "sevt_3"}), 65),
+            at(Row(6, "agent.tool_use", asked), 66),
+            at(Row(7, "user.tool_confirmation", {"tool_use_id": "sevt_6", "result": "deny"}), 67),
+            at(Row(8, "agent.tool_use", {"name": "bash"}), 68),
+        ]
+    )
+    assert [(one.tool, one.seconds, one.waited, one.outcome) for one in used] == [
+        ("sql.explain", 3, None, "failed"),
+        ("bash", 1, 60, "answered"),
+        ("bash", None, 1, "denied"),
+        ("bash", None, None, "open"),
+    ]
+    assert uses(used) == [Use("bash", 3, 1, 1), Use("sql.explain", 1, 1, 3)]
