@@ -39,10 +39,10 @@ def delegates(agent: Agent) -> bool:
     return AgentMCPServer.objects.filter(agent=agent, server__deployment__template_kind=KIND).exists()
 
 
-def any_delegates(agents: QuerySet[Agent]) -> bool:
-    """Tell whether one of these agents has such a server; one query."""
+def needs_of_any(agents: QuerySet[Agent], organization_id: UUID) -> tuple[Need, ...]:
+    """Return the further right that a change takes which reaches all of these agents; none when none is such a one."""
     having = AgentMCPServer.objects.filter(server__deployment__template_kind=KIND, agent__in=agents)
-    return having.exists()
+    return (need(organization_id),) if having.exists() else ()
 
 
 def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:

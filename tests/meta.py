@@ -74,11 +74,14 @@ class Talk:
             await backend.close()
 
 
-class InProcess(httpx.AsyncBaseTransport):
+class InProcess(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Has Django answer in this process, within the test's transaction."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await sync_to_async(self._answer)(request, await request.aread())
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._answer(request, request.read())
 
     def _answer(self, request: httpx.Request, content: bytes) -> httpx.Response:
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}

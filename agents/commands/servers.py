@@ -11,7 +11,7 @@ from django.utils import timezone
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
 from accounts.queries import ou_for
-from agents import convergence, pins, probing, queries
+from agents import convergence, delegating, pins, probing, queries
 from agents.actions import Action
 from agents.commands.credentials import retire_credentials
 from agents.endpoints import origin_of
@@ -158,12 +158,12 @@ def create_server(command: CreateServer, *, subject: Subject, actor: Actor) -> C
     return Change(server, None, after | {"server_name": server.server_name})
 
 
-def load_server(command: UpdateServer | ProbeServer | PinTools, actor: Actor) -> Subject:
+def load_update(command: UpdateServer, actor: Actor) -> Subject:
     server = queries.server_for_change(actor, command.server_id)
-    return Subject(server, server.target())
+    return Subject(server, server.target(), needs=_delegating(server))
 
 
-@handles(UpdateServer, load=load_server)
+@handles(UpdateServer, load=load_update)
 def update_server(command: UpdateServer, *, subject: Subject, actor: Actor) -> Change:
     server: MCPServer = subject.row
     named = command.changes.model_dump()
@@ -178,7 +178,12 @@ def update_server(command: UpdateServer, *, subject: Subject, actor: Actor) -> C
     return Change(server, before, named)
 
 
-@handles(ProbeServer, load=load_server)
+def load_probe(command: ProbeServer, actor: Actor) -> Subject:
+    server = queries.server_for_change(actor, command.server_id)
+    return Subject(server, server.target())
+
+
+@handles(ProbeServer, load=load_probe)
 def probe_server(command: ProbeServer, *, subject: Subject, actor: Actor) -> Change:
     server: MCPServer = subject.row
     if server.is_managed:
@@ -190,7 +195,7 @@ def load_pin(command: PinTools, actor: Actor) -> Subject:
     server = queries.server_for_change(actor, command.server_id)
     target = server.target()
     # What is pinned reaches the agents that have the server, so it takes the right to use it, as attaching does.
-    return Subject(server, target, needs=(Need(Action.MCP_SERVER_USE, target),))
+    return Subject(server, target, needs=(Need(Action.MCP_SERVER_USE, target), *_delegating(server)))
 
 
 @handles(PinTools, load=load_pin)
@@ -202,6 +207,11 @@ def pin_tools(command: PinTools, *, subject: Subject, actor: Actor) -> Change:
     pins.pin_tools(server, command.tools)
     _save(server)
     return Change(server, {"tools": before}, {"tools": dict(command.tools)})
+
+
+def _delegating(server: MCPServer) -> tuple[Need, ...]:
+    """What a server says of itself is read by the agents that have it, and so by those that act for people."""
+    return delegating.needs_of_any(users_of_server(server), server.organization_id)
 
 
 def load_archive(command: ArchiveServer, actor: Actor) -> Subject:

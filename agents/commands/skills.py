@@ -152,7 +152,7 @@ def load_activate(command: ActivateSkillVersion, actor: Actor) -> Subject:
     version = version_of(skill, command.version_id)
     target = skill.target()
     theirs = [Need(Action.SKILL_USE, target, principal_id=who) for who in principals_following(skill)]
-    further = [delegating.need(skill.organization_id)] if delegating.any_delegates(trackers_of(skill)) else []
+    further = delegating.needs_of_any(trackers_of(skill), skill.organization_id)
     return Subject((skill, version), target, needs=(Need(Action.SKILL_USE, target), *theirs, *further))
 
 

@@ -38,6 +38,7 @@ class AuditQuery(Schema):
     resource_id: UUID | None = None
     approval_request_id: UUID | None = None
     request_id: str | None = Field(None, max_length=64)
+    delegated_from_session: UUID | None = Field(None, description="What this session did for its user.")
 
 
 class AuditEntry(Schema):

@@ -36,10 +36,14 @@ class Processes:
         self.logs = logs
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *command: str) -> None:
+    def start(self, name: str, *command: str, **alone: str) -> None:
         with (self.logs / f"{name}.log").open("ab") as out:
             self.running[name] = subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=self.environment | alone,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
 
     def run(self, *command: str) -> None:
@@ -65,6 +69,7 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
     logs.mkdir()
     with ExitStack() as stack:
         runtime = stack.enter_context(local_runtime(tmp_path / "runtime"))
+        port = free_port()
         environment = environment_for(
             committed_db.folder,
             **committed_db.environment,
@@ -72,11 +77,11 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
             POWERLOOM_DEV="1",
             POWERLOOM_SECRET_KEY="only for this test, and long enough for any key",
             POWERLOOM_FLEET_PORT=str(free_port()),
+            POWERLOOM_API_URL=f"http://127.0.0.1:{port}/api",
             POWERLOOM_CMA_URL=runtime.url,
             ANTHROPIC_API_KEY=runtime.key,
         )
         processes = Processes(environment, logs)
-        port = free_port()
         try:
             yield processes, f"http://127.0.0.1:{port}"
         finally:
@@ -89,7 +94,7 @@ def start_all(processes: Processes, url: str) -> None:
     processes.run("manage.py", "create_organization", devorg.NAME, "--admin-email", devorg.ADMIN)
     processes.run("manage.py", "grant_file_root", devorg.NAME, str(ROOT))
     port = url.rpartition(":")[2]
-    processes.start("web", "manage.py", "web", "--port", port)
+    processes.start("web", "manage.py", "web", "--port", port, POWERLOOM_DELEGATION_KEY="the web processes' own")
     processes.start("fleet", "manage.py", "fleet")
     processes.start("worker", "manage.py", "worker")
     processes.start("beat", "manage.py", "beat")
@@ -133,6 +138,12 @@ def test_the_main_job_runs_on_separate_processes_and_outlives_any_of_them(parts:
     story = tell(processes, url)
     assert "chain intact" in (processes.logs / "story.log").read_text()
     with httpx.Client(base_url=f"{url}/api", headers=story.headers, trust_env=False, timeout=30) as api:
+        meta = api.get("/agents", params={"name": "powerloom-meta"}).json()[0]
+        asked = {"prompt": "What agents exist in /dev-org/engineering?", "mode": "sync"}
+        inventory = api.post(f"/agents/{meta['id']}/invoke", json=asked).json()
+        said = api.get(f"/sessions/{inventory['session_id']}/events", params={"limit": 500}).json()
+        results = [str(event["payload"]) for event in said if event["event_type"] == "agent.mcp_tool_result"]
+        assert any(devorg.AGENT["name"] in result for result in results), "the fleet trades without the signing key"
         agent = next(row for row in api.get("/agents").json() if row["name"] == devorg.AGENT["name"])
         body = {"prompt": "[events=60 rate=10] count", "mode": "fire_and_forget"}
         invoked = api.post(f"/agents/{agent['id']}/invoke", json=body).json()

@@ -16,11 +16,12 @@ from agents.fleet.admission import admit
 from agents.fleet_client import credential
 from agents.models import Agent, Credential
 from agents.spec import AttachedSkill
+from approvals import replay
 from powerloom.audit.models import Entry
 from powerloom.kernel.keys import derived_key
 from sessions.commands import InterruptSession
 from sessions.models import AgentSession, Status
-from tests.connected import make_server
+from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import done, make_agent, make_skill, make_version
 from tests.fleet import make_caller
@@ -272,8 +273,14 @@ def test_a_narrow_token_stays_narrow_and_ends_what_it_started(world: World, meta
     assert go_on(Api(token), wide) == 403, "its tools would act by more than this token gives"
     assert go_on(Api(token), one) == 200
     assert go_on(api_of(world.alice), one) == 200, "they still act by no more than what it was started with"
+    make_policy(world.alice, world.platform)
+    held = one.call("create_agent", ou_id=str(world.platform.pk), name="late", **PROMPT)[1]["held"]
     AccessToken.objects.filter(pk=narrow.token_id).update(revoked_at=timezone.now())
     assert one.call("list_ous")[1]["status"] == 401
+    api_of(world.vera).post(f"/approvals/{held['approval_request_id']}/approve")
+    replay.run()
+    request = api_of(world.vera).get(f"/approvals/{held['approval_request_id']}").json()
+    assert (request["status"], request["delegated_from_session"]) == ("failed", str(one.session.pk))
 
 
 def test_an_agent_is_nobody_to_act_for(world: World, meta: Agent) -> None:
@@ -348,9 +355,10 @@ def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World,
     for role in ("SkillOwner", "OUAdmin"):
         bind(owner, role, world.engineering)
     skill = make_skill(world.alice, world.engineering)
-    version, other = (make_version(world.alice, skill, extra=extra) for extra in ("a", "b"))
-    tracker = make_server(world.engineering)
-    attached = meta.server_attachments.get().server_id
+    version, _ = (make_version(world.alice, skill, extra=extra) for extra in ("a", "b"))
+    tracker, second = make_server(world.engineering), make_server(world.engineering, "second")
+    attach_server(world.alice, meta, second)
+    attached = meta.server_attachments.exclude(server=second).get().server_id
     own = make_agent(owner, world.engineering, "own")
     trojan, at = f"/agents/{meta.pk}", f"/agents/{own.pk}"
     done(AttachSkill(agent_id=meta.pk, skill=AttachedSkill(skill_id=skill.pk)), world.alice)
@@ -365,8 +373,9 @@ def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World,
         ("delete", f"{trojan}/skills/{skill.pk}", None),
         ("post", f"{trojan}/versions/1/restore", None),
         ("patch", f"/skills/{skill.pk}", {"current_version_id": str(version.pk)}),
+        ("patch", f"/mcp-servers/{second.pk}", {"description": "Call me first."}),
+        ("post", f"/mcp-servers/{second.pk}/pin", None),
     )
-    del other
     for method, path, body in tries:
         for user, expected in ((owner, False), (world.alice, True)):
             with undone():
