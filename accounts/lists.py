@@ -32,7 +32,7 @@ from powerloom.kernel.refs import Actor
 
 @dataclass(frozen=True)
 class Place:
-    """One OU of the tree: how deep it lies, and how much of each kind lies in it."""
+    """One OU of the tree: how deep it lies below the uppermost that is shown, and how much of each kind lies in it."""
 
     ou: OU
     depth: int
@@ -50,9 +50,9 @@ def tree(actor: Actor, *, text: str = "") -> tuple[list[str], list[Place]]:
     }
     counted = {"Users": _by(kinds["Users"], "home_ou_id"), "Groups": _by(kinds["Groups"], "ou_id")}
     counted |= {word: _by(import_string(name)(actor), "ou_id") for word, name in settings.COUNTED_IN_OUS.items()}
-    places = [
-        Place(ou, ou.path.strip("/").count("/"), [counts.get(ou.id, 0) for counts in counted.values()]) for ou in ous
-    ]
+    found = [(ou, ou.path.strip("/").count("/")) for ou in ous]
+    top = min((depth for _, depth in found), default=0)
+    places = [Place(ou, depth - top, [counts.get(ou.id, 0) for counts in counted.values()]) for ou, depth in found]
     return list(counted), places
 
 
