@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.models import AccessToken, DeviceLogin
 from agents.kinds import SyncKind
+from approvals import replay
 from powerloom.cli.render import console
 from powerloom.reconcile.models import SyncState
 from tests.archives import GOOD
@@ -171,6 +172,30 @@ spec: {model: claude-sonnet-4-6, system_prompt: Wait., owner_principal_ref: "use
     assert "rejected" in alice("-p", "vera", "approval", "reject", request[1], "-c", "Not today.").out
     waited = alice("approval", "wait", request[1])
     assert (waited.code, "Not today." in waited.err) == (1, True)
+
+
+def test_waiting_ends_once_somebody_said_yes_and_it_was_applied_as_who_asked(
+    alice: Weave, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(world.bob, world.engineering)
+    make_policy(world.alice, world.engineering, "agent:update")
+    for name in ("bob", "vera"):
+        alice("-p", name, "login", "--dev", f"{name}@acme.example", "--url", URL)
+    document = f"""
+kind: Agent
+metadata: {{name: {agent.name}, ou_path: /acme/engineering}}
+spec: {{system_prompt: Another.}}
+"""
+    request = re.search(r"weave approval approve (\S+)", alice("-p", "bob", "apply", "-", given=document).err)
+    assert request
+    assert request[1] in alice("-p", "vera", "approval", "list").out
+    assert alice("-p", "vera", "approval", "approve", request[1]).code == 0
+    monkeypatch.setattr(time, "sleep", lambda _: replay.run())
+    waited = alice("-p", "bob", "approval", "wait", request[1])
+    assert (waited.code, "approved and applied" in waited.out) == (0, True), waited
+    assert alice("-p", "bob", "plan", "-", given=document).code == 0
+    assert alice("-p", "bob", "agent", "restore", agent.name, "1").code == 3
+    assert alice("destroy", "-", "--yes", given=document).code == 0
 
 
 # --- Things
