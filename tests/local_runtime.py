@@ -60,6 +60,12 @@ class LocalRuntime:
         self.faults = Faults(self)
         self._flags = flags
 
+    def obey(self, *, yes: bool) -> None:
+        """Have its model do whatever any text tells it to, or not any more."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        said = httpx.post(f"{self.url}/local/obedience", json={"obeys": yes}, headers=headers, trust_env=False)
+        said.raise_for_status()
+
     @property
     def url(self) -> str:
         """Where it listens."""

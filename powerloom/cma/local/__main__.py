@@ -73,12 +73,14 @@ def _open_many_files() -> None:
 async def serve(args: argparse.Namespace, listener: socket.socket) -> None:
     """Serve on a socket that already listens."""
     store, hub, connections = Store(args.data), Hub(), Connections()
-    runtime = Runtime(store, hub, Engine(store, hub, pace=max(0.0, args.pace)))
+    faults = Faults(connections) if args.faults else None
+    obeys = faults.obeys if faults else lambda: False
+    runtime = Runtime(store, hub, Engine(store, hub, pace=max(0.0, args.pace), obeys=obeys))
     app = build(
         runtime,
         key=args.key or None,
         limits=Limits() if args.limits else None,
-        faults=Faults(connections) if args.faults else None,
+        faults=faults,
     )
     config = uvicorn.Config(
         app,

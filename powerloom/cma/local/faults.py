@@ -3,6 +3,8 @@
     POST /local/faults      adds one          DELETE /local/faults    removes all
     GET  /local/faults      shows those left
 
+    POST /local/obedience   {"obeys": true}: agents with the tools of `powerloom_meta` do whatever any text tells them
+
 A fault has a `route` such as `POST /v1/agents` or `* /v1/sessions/{id}/events/stream`, the number of `times` it
 strikes (1 unless said), and one or more of:
 
@@ -78,12 +80,19 @@ class Fault(Body):
         return ApiError(self.status, kind, self.message or "A fault that a test asked for", headers=headers)
 
 
+class Obedience(Body):
+    """POST /local/obedience."""
+
+    obeys: bool
+
+
 class Faults:
-    """The faults of one server, oldest first."""
+    """The faults of one server, oldest first, and whether its model believes everything it reads."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._waiting: list[Fault] = []
+        self._obeys = False
 
     def routes(self) -> list[Route]:
         """The routes that set them."""
@@ -91,7 +100,12 @@ class Faults:
             Route("/local/faults", self._add, methods=["POST"]),
             Route("/local/faults", self._show, methods=["GET"]),
             Route("/local/faults", self._clear, methods=["DELETE"]),
+            Route("/local/obedience", self._obey, methods=["POST"]),
         ]
+
+    def obeys(self) -> bool:
+        """Whether a test asked for a model that does whatever any text tells it to."""
+        return self._obeys
 
     async def call(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through to `app`, or do to it what the first fault that fits says."""
@@ -142,6 +156,10 @@ class Faults:
     async def _add(self, request: Request) -> Response:
         self._waiting.append(await Fault.of(request))
         return await self._show(request)
+
+    async def _obey(self, request: Request) -> Response:
+        self._obeys = (await Obedience.of(request)).obeys
+        return JSONResponse({"obeys": self._obeys})
 
     async def _show(self, _request: Request) -> Response:
         return JSONResponse({"data": [fault.wire() for fault in self._waiting]})

@@ -7,7 +7,7 @@ starts one.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from powerloom.cma.local.answers import record, waiting_for
 from powerloom.cma.local.bodies.base import Body
@@ -33,12 +33,15 @@ END_TURN = {"type": "end_turn"}
 
 
 class Engine:
-    """`pace` is the usual time between two events, in seconds; 0 is as fast as can be."""
+    """`pace` is the usual time between two events, in seconds; 0 is as fast as can be. `obeys` tells whether a test
+    wants a model that believes everything it reads.
+    """
 
-    def __init__(self, store: Store, hub: Hub, *, pace: float) -> None:
+    def __init__(self, store: Store, hub: Hub, *, pace: float, obeys: Callable[[], bool] = lambda: False) -> None:
         self._store = store
         self._hub = hub
         self._pace = pace
+        self._obeys = obeys
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     # From routes
@@ -153,7 +156,7 @@ class Engine:
         assert session is not None, "a session that runs cannot be deleted"
         tools, troubles = await discover(session, self._store)
         turn = self._store.count_events(session_id, "user.message")
-        plan["steps"] = script(plan["prompt"], session["agent"], turn=turn, mcp=tools)
+        plan["steps"] = script(plan["prompt"], session["agent"], turn=turn, mcp=tools, obeys=self._obeys())
         with writing(self._store, self._hub, session_id) as journal:
             for trouble in troubles:
                 journal.emit("session.error", error=trouble)

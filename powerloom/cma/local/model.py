@@ -76,14 +76,14 @@ class McpTool:
     schema: JSON = field(default_factory=dict)
 
 
-def script(prompt: str, agent: JSON, *, turn: int, mcp: list[McpTool]) -> list[JSON]:
-    """The steps of one turn of `agent` on `prompt`; `turn` tells turns apart."""
+def script(prompt: str, agent: JSON, *, turn: int, mcp: list[McpTool], obeys: bool = False) -> list[JSON]:
+    """The steps of one turn of `agent` on `prompt`; `turn` tells turns apart. `obeys`: see `rehearsal.obeying`."""
     wish = wishes(prompt)
     count = wish.number("events", MOST_EVENTS)
     if count is not None:
         steps = _burst(wish, int(count))
     elif is_meta(mcp) and "nomcp" not in wish.flags:
-        steps = [{"do": "go_on", "tools": [asdict(tool) for tool in mcp]}]
+        steps = [{"do": "go_on", "tools": [asdict(tool) for tool in mcp], "obeys": obeys}]
     else:
         steps = _story(wish, agent, turn, mcp)
     if "reschedule" in wish.flags:
