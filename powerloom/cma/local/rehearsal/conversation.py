@@ -8,7 +8,7 @@ more, leaves the memory as it was before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from powerloom.cma.local.rehearsal.planner import work_on
@@ -35,7 +35,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class Next:
-    """What comes next: things to say, then calls to make; without calls the turn is over."""
+    """What comes next: things to say, then calls to make; without calls the turn is over. `is_first` when nothing was
+    said in the whole conversation.
+    """
 
     says: tuple[str, ...]
     calls: tuple[Tool, ...]
@@ -62,7 +64,7 @@ def what_next(turns: Sequence[Turn]) -> Next:
     for turn in turns[:-1]:
         _, memory = _again(turn, memory)
     following, _ = _again(turns[-1], memory)
-    return following
+    return replace(following, is_first=following.is_first and len(turns) == 1)
 
 
 def _again(turn: Turn, memory: Memory) -> tuple[Next, Memory]:

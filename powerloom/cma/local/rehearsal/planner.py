@@ -122,7 +122,8 @@ def _describe(request: Request, memory: Memory) -> Work:
     agent = yield from _agent(request, memory)
     if agent is None:
         return replace(memory, asked=replace(request, agent=""), question="agent")
-    agent = yield from described(agent["id"])
+    if "sync" not in agent:  # a row of a list
+        agent = yield from described(agent["id"])
     skills = (yield from look(listing("list_skills")))["list_skills"] if agent.get("skills") else []
     names = {str(row["id"]): str(row["name"]) for row in skills}
     heading = f"Agent {agent['name']} in {agent['ou_path']}:"
