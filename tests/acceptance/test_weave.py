@@ -1,0 +1,142 @@
+"""`weave` as it is installed, against the product as it is started: from signing in to taking everything away."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.product import ROOT, Product, product
+
+pytestmark = pytest.mark.once
+
+WEAVE = Path(sys.executable).parent / "weave"
+INSTALL = "weave is not installed here: make up"
+SECONDS = 180
+PILOTS = "/dev-org/engineering/pilots"
+MANIFEST = f"""
+kind: OU
+metadata: {{name: engineering, parent_ou_path: /dev-org}}
+spec: {{display_name: Engineering}}
+---
+kind: OU
+metadata: {{name: pilots, parent_ou_path: /dev-org/engineering}}
+spec: {{display_name: Pilots}}
+---
+kind: Agent
+metadata: {{name: pilot, ou_path: {PILOTS}}}
+spec:
+  model: claude-sonnet-4-6
+  system_prompt: Review code.
+  owner_principal_ref: user:admin@dev.local
+"""
+GATE = f"""
+kind: ApprovalPolicy
+metadata: {{name: gate, scope_ou_path: {PILOTS}}}
+spec: {{action_pattern: "agent:update", approver_role: Approver}}
+---
+kind: RoleBinding
+metadata: {{principal_ref: "user:vera@dev.local", role: Approver, scope_ou_path: /dev-org}}
+---
+kind: RoleBinding
+metadata: {{principal_ref: "user:erin@dev.local", role: OUAdmin, scope_ou_path: /dev-org/engineering}}
+"""
+
+
+class Shell:
+    """Somebody's shell: its own folder of profiles, and no terminal."""
+
+    def __init__(self, home: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEAVE_", "POWERLOOM_"))}
+        # The sources under test, wherever the environment was installed from.
+        self._environment = {**kept, "WEAVE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+    def __call__(self, *arguments: str, given: str = "", code: int = 0) -> str:
+        """Run the program, which has to end with the code, and return all that it said."""
+        done = subprocess.run(
+            [str(WEAVE), *arguments],
+            input=given,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, f"weave {' '.join(arguments)} ended with {done.returncode}:\n{said}"
+        assert "\x1b" not in said
+        return said
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "-o", "json"))
+
+
+def test_an_agents_life_from_a_shell(tmp_path: Path) -> None:
+    assert WEAVE.exists(), INSTALL
+    with product(tmp_path / "home", "--no-story") as served:
+        served.wait_ready()
+        weave = Shell(tmp_path / "shell")
+        weave("login", "--dev", "--url", served.url)
+        _employ(served, "vera@dev.local", "erin@dev.local")
+        _declare(weave, tmp_path)
+        _talk(weave)
+        _ask_for_a_yes(weave, served.url)
+        assert "Intact" in weave("audit", "verify")
+        weave("destroy", "-", "--yes", given=MANIFEST.rpartition("---")[2])
+        assert weave.json("get", "agents", "--ou", PILOTS) == []
+        served.stop()
+
+
+def _declare(weave: Shell, folder: Path) -> None:
+    manifest, exported = folder / "pilots.yaml", folder / "exported.yaml"
+    manifest.write_text(MANIFEST)
+    assert "3 to create" in weave("plan", str(manifest), code=2)
+    assert "All of it is live" in weave("apply", str(manifest), "--wait")
+    weave("plan", str(manifest))
+    assert PILOTS in weave("get", "agents", "--ou", PILOTS)
+    assert "system_prompt: Review code." in weave("describe", "agent", f"{PILOTS}/pilot")
+    assert "live: yes" in weave("agent", "status", "pilot")
+    weave("export", "/dev-org/engineering", "-f", str(exported))
+    assert "unchanged" in weave("plan", str(exported))
+    checks = {check["check"]: check["status"] for check in weave.json("doctor")}
+    assert checks["server"] == checks["sign-in"] == checks["tokens"] == "ok"
+
+
+def _talk(weave: Shell) -> None:
+    assert "message 6 of 6" in weave("ask", "pilot", "[events=6] hello")
+    talked = weave("chat", "pilot", given="one\n\ntwo\nexit\n")
+    assert talked.count("Done.") == 2
+    assert re.search(r"→ \w+ \{", talked)
+    session = weave.json("invoke", "pilot", "hello")["session_id"]
+    assert "Done." in weave("session", "tail", session)
+    events = weave.json("session", "events", session)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    weave("session", "close", session)
+
+
+def _ask_for_a_yes(weave: Shell, url: str) -> None:
+    """Erin's change is held, Vera says yes, and it is applied as Erin. Neither has her right from the other."""
+    weave("apply", "-", given=GATE)
+    for name in ("erin", "vera"):
+        weave("--profile", name, "login", "--dev", f"{name}@dev.local", "--url", url)
+    another = MANIFEST.rpartition("---")[2].replace("Review code.", "Review code twice.")
+    held = weave("-p", "erin", "apply", "-", given=another, code=3)
+    request = re.search(r"weave approval approve (\S+)", held)
+    assert request
+    weave("plan", "-", given=another, code=2)
+    assert request[1] in weave("-p", "vera", "approval", "list")
+    weave("-p", "vera", "approval", "approve", request[1])
+    assert "applied" in weave("-p", "erin", "approval", "wait", request[1])
+    weave("plan", "-", given=another)
+    weave("-p", "erin", "agent", "restore", "pilot", "1", code=3)
+
+
+def _employ(served: Product, *emails: str) -> None:
+    with served.client("admin@dev.local") as api:
+        root = api.get("/ous/tree").json()[0]["id"]
+        for email in emails:
+            api.post("/users", json={"email": email, "home_ou_id": root}).raise_for_status()
