@@ -120,8 +120,8 @@ def naming(actor: Actor, principal_id: UUID) -> QuerySet[Binding]:
 
 
 def people_reaching(actor: Actor, ou: OU, *, text: str = "") -> QuerySet[Principal]:
-    """Return the users for whom some binding speaks in an OU: all of them for whoever may explain there, else only
-    oneself.
+    """Return the users, and the agents that a binding which the actor may read names, for whom some binding speaks in
+    an OU: all of them for whoever may explain there, else only oneself.
     """
     speaking = Binding.objects.filter(
         unexpired(),
@@ -129,10 +129,11 @@ def people_reaching(actor: Actor, ou: OU, *, text: str = "") -> QuerySet[Princip
         scope_ou__below__descendant=ou,
         principal__spoken_by__member_id=OuterRef("pk"),
     )
-    rows = Principal.objects.filter(Q(organization_id=actor.organization_id), Q(Exists(speaking)))
-    rows = rows.filter(kind=PrincipalKind.USER, ref__icontains=text)
+    named = queries.bindings_visible_to(actor).filter(principal_id=OuterRef("pk"))
+    known = Q(kind=PrincipalKind.USER) | Q(Exists(named), kind=PrincipalKind.AGENT)
+    rows = Principal.objects.filter(Q(organization_id=actor.organization_id), Q(Exists(speaking)), known)
     may = rbac.may(actor, Action.ACCESS_EXPLAIN, ou.path).allowed
-    return rows if may else rows.filter(Q(pk=actor.principal_id))
+    return rows.filter(ref__icontains=text) if may else rows.filter(Q(pk=actor.principal_id))
 
 
 def grants_by_person(people: Collection[Principal]) -> dict[UUID, list[Grant]]:

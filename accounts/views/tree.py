@@ -15,7 +15,7 @@ from accounts.actions import Action
 from accounts.commands.ous import ArchiveOU
 from accounts.fields import ConfirmForm
 from accounts.law import shown
-from accounts.models import OU
+from accounts.models import OU, PrincipalKind
 from accounts.organization_forms import OUForm, RenameOUForm
 from accounts.reasons import reason_anywhere, reasons_against
 from accounts.views.room import curl, tabs
@@ -27,6 +27,7 @@ from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import form_page, posted
 
 ROWS = 50
+PAGES: dict[str, str] = {PrincipalKind.USER: "organization:user", PrincipalKind.AGENT: "agents:detail"}
 ACTS = {
     "create": Action.OU_CREATE,
     "rename": Action.OU_UPDATE,
@@ -75,7 +76,7 @@ def access(request: HttpRequest, ou_id: UUID) -> HttpResponse:
     """Who can do what here: the people for whom a binding speaks, and the rule that decides each answer."""
     actor = actor_of(request)
     ou = queries.ou_for(actor, ou_id)
-    chosen = Filters(request, q="User", about="About")
+    chosen = Filters(request, q="Who", about="About")
     noun = chosen["about"] if chosen["about"] in matrix.nouns() else "agent"
     found = page_of(request, lists.people_reaching(actor, ou, text=chosen["q"]), size=ROWS, newest_first=False)
     actions = matrix.actions_about(noun)
@@ -84,7 +85,7 @@ def access(request: HttpRequest, ou_id: UUID) -> HttpResponse:
         {
             "id": one.pk,
             "head": one.ref.partition(":")[2],
-            "url": reverse("organization:user", args=[one.pk]),
+            "url": reverse(PAGES[one.kind], args=[one.pk]),
             "cells": [cell and _shown(cell, ou, one.ref) for cell in cells[one.pk]],
         }
         for one in found.rows
@@ -96,7 +97,7 @@ def access(request: HttpRequest, ou_id: UUID) -> HttpResponse:
         "accounts/ou.html",
         "accounts/_access.html",
         page=found,
-        matrix={"caption": caption, "corner": "User", "columns": verbs, "rows": rows},
+        matrix={"caption": caption, "corner": "User or agent", "columns": verbs, "rows": rows},
         noun=noun,
         nouns=matrix.nouns(),
         chosen=chosen,

@@ -221,7 +221,9 @@ def test_a_page_of_a_stopped_list_grows_fresh_by_itself(admin: Page, served: Pro
     assert admin.locator("tr[data-row]").count() == rows, "a new row pushed what one reads"
 
 
-PAGES = ["/", "/agents", "/sessions", "/audit", "/audit/1", "/agents?q=nobody", "/nothing-here"]
+PAGES = ["/", "/agents", "/sessions", "/audit", "/audit/1", "/audit/chain", "/agents?q=nobody", "/nothing-here"]
+PAGES += [f"/organization{page}" for page in ("", "/users", "/groups", "/roles", "/roles/new", "/bindings", "/explain")]
+PAGES += [f"/settings{page}" for page in ("", "/tokens", "/tokens/new", "/webhooks", "/keys")]
 OF_AGENT = ["", "?tab=prompt", "?tab=skills", "?tab=versions", "?tab=sessions", "?tab=sync", "?tab=audit"]
 
 
@@ -238,7 +240,21 @@ def test_what_one_may_not_do_says_why_when_it_is_pressed(page: Page, served: Pro
     sign_in(page, served, "audrey@dev.local")
     open_agent(page, served)
     page.get_by_role("button", name="Invoke").click(force=True)  # as a finger does
-    expect(page.locator("#toasts")).to_contain_text("agent:invoke")
+    why = page.locator(".explain:popover-open")
+    expect(why).to_contain_text("You need agent:invoke on /dev-org/engineering")
+    why.get_by_role("link", name="Request it").click()
+    expect(page.get_by_role("button", name="Request access")).to_be_visible()
+
+
+def test_anything_is_found_and_opened_by_keyboard(admin: Page, served: Product) -> None:
+    admin.goto(f"{served.url}/settings")
+    admin.keyboard.press("Control+k")
+    admin.keyboard.type("code-rev")
+    expect(admin.locator("#found")).to_contain_text("Invoke Code Reviewer")
+    admin.keyboard.press("ArrowDown")
+    admin.keyboard.press("ArrowDown")
+    admin.keyboard.press("Enter")
+    expect(admin.get_by_role("dialog").get_by_label("Prompt")).to_be_visible()
 
 
 def test_an_operator_reads_tables_within_the_same_policy(admin: Page, served: Product) -> None:

@@ -149,14 +149,17 @@ def test_a_held_change_leads_to_its_request(world: World, alice: Client) -> None
 def test_the_matrix_names_the_rule_that_decides_and_hides_what_one_may_not_read(world: World, alice: Client) -> None:
     leads = make_group(world.engineering, "leads", world.bob)
     bind(leads, "AgentOperator", world.root, decision="deny")
+    bind(make_agent(world.alice, world.engineering, "deployer", agent_kind="service").id, "AgentViewer", world.root)
     url = f"/organization/ous/{world.engineering.id}/access"
     page = alice.get(url).content.decode()
     assert 'title="deny of AgentOperator to group:/acme/engineering/leads on /acme"' in page
     assert "bob@acme.example" in page
+    assert "/acme/engineering/deployer" in page
     bind(world.eve, make_role(world.acme, "Asker", "access:explain").name, world.engineering)
     seen = console_of(world.eve).get(url).content.decode()
     assert 'title="a rule you cannot see"' in seen
     assert "leads" not in seen
+    assert "deployer" not in seen
     assert "bob@acme.example" not in console_of(world.vera).get(url).content.decode()
 
 
