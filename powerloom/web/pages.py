@@ -109,7 +109,7 @@ def said(request: HttpRequest, text: str, *, tone: str = "ok", status: int = 200
     if not is_fragment(request):
         messages.success(request, text, extra_tags=tone)
         return redirect(url or _page_before(request))
-    response = render(request, "parts/toast.html", {"tone": tone, "text": text, "url": url}, status=status)
+    response = render(request, "parts/toast.html", {"tone": tone, "text": text, "request_url": url}, status=status)
     response.headers["HX-Retarget"] = "#toasts"
     response.headers["HX-Reswap"] = "beforeend"
     return response
