@@ -14,6 +14,7 @@ from powerloom.cli.render import Screen
 from powerloom.cli.stream import Event
 
 MOST_LINES = 12
+MOST_OF_A_LINE = 600  # a result is often one long line of JSON; -o json has all of it
 REQUEST = re.compile(r'\\*"approval_request_id\\*": *\\*"([0-9a-f-]{36})\\*"')
 CALLS = {"agent.tool_use", "agent.mcp_tool_use", "agent.custom_tool_use"}
 RESULTS = {"agent.tool_result", "agent.mcp_tool_result", "user.tool_result", "user.custom_tool_result"}
@@ -76,7 +77,7 @@ class Transcript:
         text = said(payload)
         tool = next((self._tools[payload[key]] for key in ABOUT if payload.get(key) in self._tools), "")
         lines = [f"{tool}:", *text.split("\n")] if "\n" in text else [f"{tool}: {text}"]
-        shown = "\n  ".join(lines[:MOST_LINES])
+        shown = "\n  ".join(_clipped(line) for line in lines[:MOST_LINES])
         more = f"\n  … {len(lines) - MOST_LINES} more lines" if len(lines) > MOST_LINES else ""
         self._beside(f"← {shown}{more}", "red" if payload.get("is_error") else "dim")
         for request in dict.fromkeys(REQUEST.findall(text)):
@@ -98,6 +99,10 @@ def said(payload: dict[str, Any]) -> str:
         return content
     blocks = content if isinstance(content, list) else []
     return "\n".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict) and block.get("text"))
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= MOST_OF_A_LINE else f"{line[:MOST_OF_A_LINE]}… {len(line) - MOST_OF_A_LINE} more"
 
 
 def _words(payload: Any) -> str:
