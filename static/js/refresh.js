@@ -47,8 +47,9 @@ class Refreshed {
   morph(html) {
     let waiting = 0;
     const isWhole = !html.includes('rel="next"');
+    const isRead = Boolean(this.element.querySelector("[data-row]")); // an empty list has nothing that could be pushed
     const calm = (node) => {
-      if (!node.matches?.("[data-row]")) return true;
+      if (!isRead || !node.matches?.("[data-row]")) return true;
       waiting += 1;
       return false;
     };

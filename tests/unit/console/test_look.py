@@ -3,6 +3,7 @@ agreed.
 """
 
 import base64
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -93,3 +94,10 @@ def test_the_state_words_are_the_agreed_ones() -> None:
 
 def test_a_state_nobody_knows_is_shown_as_it_is_stored() -> None:
     assert badge("sync", "half_way").word == "Half way"
+
+
+def test_all_assets_together_are_lighter_than_one_page_may_be() -> None:
+    shipped = [path for part in ("css", "js", "vendor") for path in (ROOT / "static" / part).rglob("*.[cj]s*")]
+    shipped += [ROOT / "static/img/icons.svg", ROOT / "static/img/mark.svg", ROOT / "static/img/weave.svg"]
+    weight = sum(len(gzip.compress(path.read_bytes())) for path in shipped)
+    assert weight < 150_000, "a page ships at most 150 kB, compressed"
