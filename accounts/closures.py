@@ -15,10 +15,19 @@ from django.db.models import QuerySet
 from accounts.models import OU, Membership, OUClosure, Principal, PrincipalClosure, PrincipalKind, User
 
 
-def enter_tree(ou: OU) -> None:
-    """Write the closure rows of a new OU: itself and every OU above it."""
-    above = OUClosure.objects.filter(descendant_id=ou.parent_id).values_list("ancestor_id", flat=True)
-    OUClosure.objects.bulk_create(OUClosure(ancestor_id=id_, descendant_id=ou.id) for id_ in [*above, ou.id])
+def enter_tree(*ous: OU) -> None:
+    """Write the closure rows of new OUs, of one above another the upper first: itself and every OU above it."""
+    above: dict[UUID | None, list[UUID]] = {}
+    parents = {ou.parent_id for ou in ous if ou.parent_id}
+    for descendant, ancestor in OUClosure.objects.filter(descendant_id__in=parents).values_list(
+        "descendant_id", "ancestor_id"
+    ):
+        above.setdefault(descendant, []).append(ancestor)
+    rows = []
+    for ou in ous:
+        above[ou.id] = [*above.get(ou.parent_id, ()), ou.id]
+        rows += [OUClosure(ancestor_id=id_, descendant_id=ou.id) for id_ in above[ou.id]]
+    OUClosure.objects.bulk_create(rows)
 
 
 def refresh(users: Iterable[UUID]) -> None:

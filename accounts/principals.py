@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Q
@@ -18,14 +19,17 @@ def enroll(
 
     `acts_as` is the owner of an agent of kind `user`.
     """
-    principal = Principal.objects.create(
-        id=id_, kind=kind, organization_id=organization_id, ref=ref, acts_as_id=acts_as
-    )
-    if kind == PrincipalKind.USER:
-        refresh([id_])
-    else:
-        PrincipalClosure.objects.create(member=principal, principal=principal)
+    principal = Principal(id=id_, kind=kind, organization_id=organization_id, ref=ref, acts_as_id=acts_as)
+    enroll_all([principal])
     return principal
+
+
+def enroll_all(principals: Sequence[Principal]) -> None:
+    """As `enroll`, for many at once."""
+    Principal.objects.bulk_create(principals)
+    refresh([one.id for one in principals if one.kind == PrincipalKind.USER])
+    others = [one for one in principals if one.kind != PrincipalKind.USER]
+    PrincipalClosure.objects.bulk_create(PrincipalClosure(member=one, principal=one) for one in others)
 
 
 def retire(id_: UUID) -> None:
@@ -38,11 +42,24 @@ def retire(id_: UUID) -> None:
 
 def home_path(principal: Principal) -> str:
     """Return the path of the OU where a user, a group or an agent is at home, or that an OU has; "" for an operator."""
-    if principal.kind == PrincipalKind.USER:
-        user = User.objects.select_related("home_ou").get(pk=principal.id)
-        return user.home_ou.path if user.home_ou else ""
-    if principal.kind == PrincipalKind.GROUP:
-        return Group.objects.select_related("ou").get(pk=principal.id).ou.path
-    # `agent:/acme/engineering/reviewer`, `ou:/acme/engineering`: neither ever changes its place.
+    return home_paths([principal])[principal.id]
+
+
+def home_paths(principals: Iterable[Principal]) -> dict[UUID, str]:
+    """As `home_path`, for many at once, by id; a query each for users and groups."""
+    known = {one.id: one for one in principals}
+    users = [one.id for one in known.values() if one.kind == PrincipalKind.USER]
+    groups = [one.id for one in known.values() if one.kind == PrincipalKind.GROUP]
+    found: dict[UUID, str] = {}
+    if users:
+        homes = User.objects.filter(pk__in=users).values_list("pk", "home_ou__path")
+        found |= {id_: path or "" for id_, path in homes}
+    if groups:
+        found |= dict(Group.objects.filter(pk__in=groups).values_list("pk", "ou__path"))
+    return found | {one.id: _place_in(one) for one in known.values() if one.id not in found}
+
+
+def _place_in(principal: Principal) -> str:
+    """Return where an agent or an OU is, as its name says: neither ever changes its place."""
     path = principal.ref.partition(":")[2]
     return f"{path}/" if principal.kind == PrincipalKind.OU else path[: path.rindex("/") + 1]

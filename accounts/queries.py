@@ -59,6 +59,11 @@ def ou_for(actor: Actor, ou_id: UUID) -> OU:
     return _one(ous_visible_to(actor).filter(pk=ou_id))
 
 
+def ous_for(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, OU]:
+    """Return those of the OUs that live, by id; one query."""
+    return {ou.id: ou for ou in ous_visible_to(actor).filter(pk__in=set(ids))}
+
+
 def ou_at(actor: Actor, path: str) -> OU:
     """Return the live OU at a path as people write it. Raises `NotFound`."""
     return _one(ous_visible_to(actor).filter(path=f"{path.rstrip('/')}/"))
@@ -125,9 +130,18 @@ def members_of(group: Group) -> QuerySet[Membership]:
 
 def principal_for(actor: Actor, principal_id: UUID | None) -> Principal:
     """Return a user, disabled or not, or a live group, agent or OU of the organization. Raises `NotFound`."""
+    return _one(_principals(actor).filter(Q(pk=principal_id)))
+
+
+def principals_for(actor: Actor, ids: Iterable[UUID | None]) -> dict[UUID, Principal]:
+    """As `principal_for`, for many at once, by id; whoever is not there is absent. One query."""
+    return {principal.id: principal for principal in _principals(actor).filter(pk__in={id_ for id_ in ids if id_})}
+
+
+def _principals(actor: Actor) -> QuerySet[Principal]:
     speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
     known = Q(kind=PrincipalKind.USER) | Q(Exists(speaks))
-    return _one(Principal.objects.filter(Q(pk=principal_id), Q(organization_id=actor.organization_id), known))
+    return Principal.objects.filter(Q(organization_id=actor.organization_id), known)
 
 
 def principal_named(actor: Actor, name: str) -> Principal:

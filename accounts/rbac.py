@@ -192,6 +192,7 @@ def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case]
     epoch.hold(actor.organization_id, exclusively=any(handler.changes_access for handler in handlers))
     _refuse_ended(actor)
     before = [] if actor.kind == "system" else grants(actor)
+    asked = Asked(actor, before)
 
     def judge(case: Case) -> dict[str, Any]:
         action, target = case.command.action, case.target
@@ -199,9 +200,11 @@ def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case]
             return _system(action)
         decision = _judged(actor, before, action, target)
         if not decision.allowed and not (decision.because is None and _is_own(case)):
-            raise refusal(actor, action, target, decision, before)
+            raise asked.refusal(action, target, decision)
         for need in case.subject.needs:
-            _meet(need, actor, before)
+            asked.meet(need)
+        if case.handler.changes_access:
+            asked.others.clear()  # what it gives or takes counts for the principals of agents from here on
         return _as_entry(decision)
 
     return judge
@@ -219,15 +222,44 @@ def _judged(actor: Actor, before: Sequence[Grant], action: str, target: Target) 
     return decide(before, action, target.ou_path, target.id)
 
 
-def _meet(need: Need, actor: Actor, before: Sequence[Grant]) -> None:
-    target = need.target
-    if need.principal_id is None:
-        decision = _judged(actor, before, need.action, target)
-    else:
-        theirs = grants_of(need.principal_id, actor.organization_id, [need.action])
-        decision = decide(theirs, need.action, target.ou_path, target.id)
-    if not decision.allowed:
-        raise refusal(actor, need.action, target, decision, before, principal_id=need.principal_id)
+class Asked:
+    """What one set was asked and told already, so that no question costs a query twice.
+
+    `others` is what speaks for principals other than the actor; refusals are known by action and place, unless
+    something that speaks for the actor is about single resources.
+    """
+
+    def __init__(self, actor: Actor, before: Sequence[Grant]) -> None:
+        self._actor = actor
+        self._before = before
+        self._by_resource = any(grant.resource_id for grant in before)
+        self._refusals: dict[tuple[Any, ...], Denied] = {}
+        self.others: dict[tuple[UUID, str], list[Grant]] = {}
+
+    def meet(self, need: Need) -> None:
+        """Raise `Denied` when a further right is lacking."""
+        target = need.target
+        if need.principal_id is None:
+            decision = _judged(self._actor, self._before, need.action, target)
+        else:
+            decision = decide(self._of_other(need.principal_id, need.action), need.action, target.ou_path, target.id)
+        if not decision.allowed:
+            raise self.refusal(need.action, target, decision, need.principal_id)
+
+    def refusal(self, action: str, target: Target, decision: Decision, principal_id: UUID | None = None) -> Denied:
+        """Return the refusal, as the module's own function makes it."""
+        key = (action, target.ou_path, principal_id, target.id if self._by_resource else None)
+        if key not in self._refusals:
+            self._refusals[key] = refusal(
+                self._actor, action, target, decision, self._before, principal_id=principal_id
+            )
+        return self._refusals[key]
+
+    def _of_other(self, principal_id: UUID, action: str) -> list[Grant]:
+        key = (principal_id, action)
+        if key not in self.others:
+            self.others[key] = grants_of(principal_id, self._actor.organization_id, [action])
+        return self.others[key]
 
 
 def refusal(

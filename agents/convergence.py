@@ -5,24 +5,24 @@ Called by handlers inside the transaction of their change, so that change and in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Q
 
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentMCPServer, Credential, MCPServer, Skill, SkillVersion
+from agents.models import AgentMCPServer, Credential, MCPServer, Skill, SkillVersion
 from agents.queries.servers import users_of_server
 from agents.queries.skills import trackers_of
 from powerloom.reconcile import intents
 from powerloom.reconcile.models import SyncState
 
 
-def agent_declared(agent: Agent) -> None:
-    """A new agent: it, and the environment that its organization's agents share, must exist on CMA."""
-    if not SyncState.objects.filter(kind=SyncKind.ENVIRONMENT, object_id=agent.organization_id).exists():
-        intents.declare(SyncKind.ENVIRONMENT, [agent.organization_id], organization_id=agent.organization_id)
-    intents.declare(SyncKind.AGENT, [agent.id], organization_id=agent.organization_id)
+def agents_declared(ids: Sequence[UUID], *, organization_id: UUID) -> None:
+    """New agents: they, and the environment that their organization's agents share, must exist on CMA."""
+    if not SyncState.objects.filter(kind=SyncKind.ENVIRONMENT, object_id=organization_id).exists():
+        intents.declare(SyncKind.ENVIRONMENT, [organization_id], organization_id=organization_id)
+    intents.declare(SyncKind.AGENT, ids, organization_id=organization_id)
 
 
 def agents_changed(ids: Iterable[UUID], *, urgent: bool = False) -> None:

@@ -7,7 +7,7 @@ rights. So each change takes `agent:delegate` at the root, the right of the root
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -50,6 +50,16 @@ def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:
     a one.
     """
     return (need(agent.organization_id),) if becomes or delegates(agent) else ()
+
+
+def needs_of_many(agents: Collection[Agent]) -> dict[UUID, tuple[Need, ...]]:
+    """As `needs`, for many agents of one organization, by id; two queries at most."""
+    having = AgentMCPServer.objects.filter(
+        server__deployment__template_kind=KIND, agent__in=[agent.id for agent in agents]
+    )
+    meta = set(having.values_list("agent_id", flat=True))
+    further = (need(next(iter(agents)).organization_id),) if meta else ()
+    return {agent.id: further if agent.id in meta else () for agent in agents}
 
 
 def need(organization_id: UUID) -> Need:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from django.utils import timezone
 from accounts import escalation, rbac
 from accounts.actions import Action
 from accounts.closures import groups_above, refresh, users_within
-from accounts.models import Group, Membership, Principal, PrincipalKind
+from accounts.models import OU, Group, Membership, Principal, PrincipalKind
 from accounts.names import Description, DisplayName, Name
-from accounts.principals import enroll, retire
-from accounts.queries import contents_of, group_for, ou_for, principal_for
-from powerloom.commands.registry import Change, Command, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid, NameTaken, NotFound
+from accounts.principals import enroll_all, retire
+from accounts.queries import contents_of, group_for, ous_for, principal_for
+from powerloom.commands.naming import insert_named
+from powerloom.commands.registry import Change, Command, Found, Subject, handles, handles_all
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -62,25 +64,38 @@ class RemoveMember(Command):
     member_id: UUID
 
 
-def load_create(command: CreateGroup, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
+def load_creates(commands: Sequence[CreateGroup], actor: Actor) -> list[Found]:
+    ous = ous_for(actor, [command.ou_id for command in commands])
+    return [_to_make(command, ous.get(command.ou_id)) for command in commands]
+
+
+def _to_make(command: CreateGroup, ou: OU | None) -> Found:
+    if ou is None:
+        return NotFound()
     return Subject(ou, Target("group", command.id, command.name, ou.organization_id, ou.path))
 
 
-@handles(CreateGroup, load=load_create, changes_access=True)
-def create_group(command: CreateGroup, *, subject: Subject, actor: Actor) -> Change:
-    if Group.objects.filter(ou=subject.row, name=command.name, archived_at__isnull=True).exists():
-        raise NameTaken(f"There is a group {command.name} in this OU already.", field="name")
-    group = Group.objects.create(
-        id=command.id,
-        organization_id=subject.row.organization_id,
-        ou=subject.row,
-        name=command.name,
-        display_name=command.display_name,
-        description=command.description,
+@handles_all(CreateGroup, load=load_creates, changes_access=True)
+def create_groups(commands: Sequence[CreateGroup], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    groups = [
+        Group(
+            id=command.id,
+            organization_id=subject.row.organization_id,
+            ou=subject.row,
+            name=command.name,
+            display_name=command.display_name,
+            description=command.description,
+        )
+        for command, subject in zip(commands, subjects, strict=True)
+    ]
+    insert_named(Group, groups, what="a group")
+    enroll_all(
+        [
+            Principal(id=one.id, kind=PrincipalKind.GROUP, organization_id=one.organization_id, ref=one.ref)
+            for one in groups
+        ]
     )
-    enroll(group.id, kind=PrincipalKind.GROUP, organization_id=group.organization_id, ref=group.ref)
-    return Change(group, None, _shown(group))
+    return [Change(group, None, _shown(group)) for group in groups]
 
 
 def load_group(command: UpdateGroup, actor: Actor) -> Subject:

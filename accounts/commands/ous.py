@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,12 +12,13 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.closures import enter_tree
-from accounts.models import OU, PrincipalKind
+from accounts.models import OU, Principal, PrincipalKind
 from accounts.names import DisplayName, Name
-from accounts.principals import enroll, retire
-from accounts.queries import ou_for
-from powerloom.commands.registry import Change, Command, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid, NameTaken
+from accounts.principals import enroll_all, retire
+from accounts.queries import ou_for, ous_for
+from powerloom.commands.naming import insert_named
+from powerloom.commands.registry import Change, Command, Found, Subject, handles, handles_all
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 MAX_DEPTH = 32  # levels; paths stay readable and closures small
@@ -46,30 +49,57 @@ class ArchiveOU(Command):
     ou_id: UUID
 
 
-def load_create(command: CreateOU, actor: Actor) -> Subject:
-    parent = ou_for(actor, command.parent_id)
-    path = f"{parent.path}{command.name}/"
-    if path.count("/") > MAX_DEPTH + 1:
-        raise Invalid(f"OUs nest at most {MAX_DEPTH} levels deep.", field="parent_id")
-    return Subject(parent, Target("ou", command.id, command.name, parent.organization_id, path))
+def load_creates(commands: Sequence[CreateOU], actor: Actor) -> list[Found]:
+    """One may lie in another that the same list makes, if that stands before it."""
+    known = ous_for(actor, [command.parent_id for command in commands])
+    found: list[Found] = []
+    for command in commands:
+        parent = known.get(command.parent_id)
+        if parent is None:
+            found.append(NotFound())
+            continue
+        path = f"{parent.path}{command.name}/"
+        if path.count("/") > MAX_DEPTH + 1:
+            found.append(Invalid(f"OUs nest at most {MAX_DEPTH} levels deep.", field="parent_id"))
+            continue
+        known[command.id] = _new(command, parent, path)
+        target = Target("ou", command.id, command.name, parent.organization_id, path)
+        found.append(Subject((parent, Making(known[command.id])), target))
+    return found
 
 
-@handles(CreateOU, load=load_create, changes_access=True)
-def create_ou(command: CreateOU, *, subject: Subject, actor: Actor) -> Change:
-    parent: OU = subject.row
-    if parent.children.filter(name=command.name, archived_at__isnull=True).exists():
-        raise NameTaken(f"There is an OU {command.name} here already.", field="name")
-    ou = OU.objects.create(
+@dataclass(frozen=True)
+class Making:
+    """An OU that is yet to be made. Not a row of the set: nobody saw it before."""
+
+    ou: OU
+
+
+@handles_all(CreateOU, load=load_creates, changes_access=True)
+def create_ous(commands: Sequence[CreateOU], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    ous: list[OU] = [subject.row[1].ou for subject in subjects]
+    insert_named(OU, ous, what="an OU", place="parent_id")
+    enter_tree(*ous)
+    enroll_all(
+        [
+            Principal(
+                id=ou.id, kind=PrincipalKind.OU, organization_id=ou.organization_id, ref=f"ou:{ou.path.rstrip('/')}"
+            )
+            for ou in ous
+        ]
+    )
+    return [Change(ou, None, {"name": ou.name, "display_name": ou.display_name}) for ou in ous]
+
+
+def _new(command: CreateOU, parent: OU, path: str) -> OU:
+    return OU(
         id=command.id,
         organization_id=parent.organization_id,
         parent=parent,
         name=command.name,
         display_name=command.display_name,
-        path=subject.target.ou_path,
+        path=path,
     )
-    enter_tree(ou)
-    enroll(ou.id, kind=PrincipalKind.OU, organization_id=ou.organization_id, ref=f"ou:{ou.path.rstrip('/')}")
-    return Change(ou, None, {"name": ou.name, "display_name": ou.display_name})
 
 
 def load_ou(command: UpdateOU | ArchiveOU, actor: Actor) -> Subject:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal  # Any: audit payloads are JSON
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.utils import timezone
 from pydantic import Field
 
-from accounts.models import Principal, PrincipalKind
-from accounts.principals import enroll, home_path, retire
-from accounts.queries import ou_for, principal_for
+from accounts.models import OU, Principal, PrincipalKind
+from accounts.principals import enroll_all, home_paths, retire
+from accounts.queries import ous_for, principals_for
 from agents import convergence, delegating, queries
 from agents.actions import Action
 from agents.commands.credentials import retire_credentials
-from agents.commands.versions import changed_spec, first_version, next_version
+from agents.commands.versions import first_versions, next_versions, within_limits
 from agents.models import Agent, AgentKind
 from agents.spec import (
     AgentChanges,
@@ -30,8 +30,9 @@ from agents.spec import (
     Tools,
     TurnSeconds,
 )
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Invalid, NameTaken, Stale
+from powerloom.commands.naming import insert_named
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, at, handles, handles_all
+from powerloom.kernel.errors import Invalid, NotFound, PowerloomError, Stale
 from powerloom.kernel.refs import Actor, Target
 
 Generation = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -82,44 +83,46 @@ class ArchiveAgent(Command):
     generation: Generation | None = None
 
 
-def load_create(command: CreateAgent, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
-    owner = _owner(command, actor)
-    target = Target("agent", command.id, command.name, ou.organization_id, ou.path)
-    return Subject((ou, owner), target, needs=_owner_needs(owner, actor))
+def load_creates(commands: Sequence[CreateAgent], actor: Actor) -> list[Found]:
+    ous = ous_for(actor, [command.ou_id for command in commands])
+    owners = principals_for(actor, [command.owner_principal_id or actor.principal_id for command in commands])
+    homes = home_paths(owner for owner in owners.values() if owner.id != actor.principal_id)
+    return [_to_make(command, ous.get(command.ou_id), owners, homes, actor) for command in commands]
 
 
-@handles(CreateAgent, load=load_create)
-def create_agent(command: CreateAgent, *, subject: Subject, actor: Actor) -> Change:
-    ou, owner = subject.row
-    agent = Agent(
-        id=command.id,
-        organization_id=ou.organization_id,
-        ou=ou,
-        name=command.name,
-        display_name=command.display_name,
-        agent_kind=command.agent_kind,
-        runtime_type=command.runtime_type,
-        owner_principal=owner,
-    )
-    _insert(agent)
-    acts_as = owner.id if agent.agent_kind == AgentKind.USER else None
-    enroll(agent.id, kind=PrincipalKind.AGENT, organization_id=ou.organization_id, ref=agent.ref, acts_as=acts_as)
-    first_version(agent, command.spec(), actor=actor)
-    convergence.agent_declared(agent)
-    return Change(agent, None, _described(agent) | command.spec().as_json())
+@handles_all(CreateAgent, load=load_creates)
+def create_agents(commands: Sequence[CreateAgent], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    agents = [_new(command, *subject.row) for command, subject in zip(commands, subjects, strict=True)]
+    specs = [command.spec() for command in commands]
+    insert_named(Agent, agents, what="an agent")
+    enroll_all([_principal(agent) for agent in agents])
+    first_versions(zip(agents, specs, strict=True), actor=actor)
+    convergence.agents_declared([agent.id for agent in agents], organization_id=agents[0].organization_id)
+    return [Change(agent, None, _described(agent) | spec.as_json()) for agent, spec in zip(agents, specs, strict=True)]
 
 
-def load_update(command: UpdateAgent, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject(agent, agent.target(), needs=delegating.needs(agent))
+def load_updates(commands: Sequence[UpdateAgent], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    needs = delegating.needs_of_many(agents.values())
+    rows = [agents.get(command.agent_id) for command in commands]
+    return [Subject(row, row.target(), needs=needs[row.id]) if row else NotFound() for row in rows]
 
 
-@handles(UpdateAgent, load=load_update)
-def update_agent(command: UpdateAgent, *, subject: Subject, actor: Actor) -> Change:
-    agent: Agent = subject.row
-    check_generation(agent, command.generation)
-    return next_version(agent, changed_spec(agent, command.changes.applied_to), actor=actor)
+@handles_all(UpdateAgent, load=load_updates)
+def update_agents(commands: Sequence[UpdateAgent], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    versions = queries.latest_versions({subject.row.id: subject.row for subject in subjects}.values())
+    specs = {agent_id: version.spec for agent_id, version in versions.items()}
+    wanted = []
+    for place, (command, subject) in enumerate(zip(commands, subjects, strict=True)):
+        agent, before = subject.row, specs[subject.row.id]
+        try:
+            check_generation(agent, command.generation)
+            after = within_limits(command.changes.applied_to, AgentSpec.model_validate(before))
+        except PowerloomError as error:
+            raise at(error, place) from error
+        wanted.append((agent, before, after))
+        specs[agent.id] = after.as_json()  # for another change of the same agent
+    return next_versions(wanted, actor=actor)
 
 
 def load_archive(command: ArchiveAgent, actor: Actor) -> Subject:
@@ -149,31 +152,52 @@ def check_generation(agent: Agent, seen: int | None) -> None:
         )
 
 
-def _insert(agent: Agent) -> None:
-    live = Agent.objects.filter(ou_id=agent.ou_id, name=agent.name, archived_at__isnull=True)
-    taken = NameTaken(f"There is an agent {agent.name} in this OU already.", field="name")
-    if live.exists():
-        raise taken
-    try:
-        agent.save(force_insert=True)
-    except IntegrityError as error:  # another transaction took the name since we looked
-        raise taken from error
-
-
-def _owner(command: CreateAgent, actor: Actor) -> Principal:
-    if command.owner_principal_id is None and actor.principal_id is None:
-        raise Invalid("Name the owner: a user or a group.", field="owner_principal_id")
-    owner = principal_for(actor, command.owner_principal_id or actor.principal_id)
+def _to_make(
+    command: CreateAgent,
+    ou: OU | None,
+    owners: Mapping[UUID, Principal],
+    homes: Mapping[UUID, str],
+    actor: Actor,
+) -> Found:
+    if ou is None:
+        return NotFound()
+    owner_id = command.owner_principal_id or actor.principal_id
+    if owner_id is None:
+        return Invalid("Name the owner: a user or a group.", field="owner_principal_id")
+    owner = owners.get(owner_id)
+    if owner is None:
+        return NotFound()
     if owner.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
-        raise Invalid("An agent's owner is a user or a group.", field="owner_principal_id")
-    return owner
+        return Invalid("An agent's owner is a user or a group.", field="owner_principal_id")
+    needs: tuple[Need, ...] = ()
+    if owner.id != actor.principal_id:
+        place = Target(owner.kind, owner.id, owner.ref, owner.organization_id, homes[owner.id])
+        needs = (Need(Action.AGENT_ASSIGN_OWNER, place),)
+    return Subject((ou, owner), Target("agent", command.id, command.name, ou.organization_id, ou.path), needs=needs)
 
 
-def _owner_needs(owner: Principal, actor: Actor) -> tuple[Need, ...]:
-    if owner.id == actor.principal_id:
-        return ()
-    place = Target(owner.kind, owner.id, owner.ref, owner.organization_id, home_path(owner))
-    return (Need(Action.AGENT_ASSIGN_OWNER, place),)
+def _new(command: CreateAgent, ou: OU, owner: Principal) -> Agent:
+    return Agent(
+        id=command.id,
+        organization_id=ou.organization_id,
+        ou=ou,
+        name=command.name,
+        display_name=command.display_name,
+        agent_kind=command.agent_kind,
+        runtime_type=command.runtime_type,
+        owner_principal=owner,
+    )
+
+
+def _principal(agent: Agent) -> Principal:
+    acts_as = agent.owner_principal_id if agent.agent_kind == AgentKind.USER else None
+    return Principal(
+        id=agent.id,
+        kind=PrincipalKind.AGENT,
+        organization_id=agent.organization_id,
+        ref=agent.ref,
+        acts_as_id=acts_as,
+    )
 
 
 def _described(agent: Agent) -> dict[str, Any]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar  # Any: a tool schema is other people's JSON
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.db.models import Max
 from django.utils import timezone
 from pydantic import Field, ValidationInfo, field_validator, model_serializer
 
-from accounts.queries import ou_for
+from accounts.models import OU
+from accounts.queries import ous_for
 from agents import convergence, delegating, queries
 from agents.actions import Action
 from agents.models import Skill, SkillType, SkillUpload, SkillVersion
 from agents.queries.skills import principals_following, trackers_of, upload_for, users_of, version_of, versions_of
 from agents.spec import Description, DisplayName, Name, Part
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid, NameTaken
+from powerloom.commands.naming import insert_named
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, handles, handles_all
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -97,24 +99,28 @@ class ArchiveSkill(Command):
     skill_id: UUID
 
 
-def load_create(command: CreateSkill, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
+def load_creates(commands: Sequence[CreateSkill], actor: Actor) -> list[Found]:
+    ous = ous_for(actor, [command.ou_id for command in commands])
+    return [_to_make(command, ous.get(command.ou_id)) for command in commands]
+
+
+def _to_make(command: CreateSkill, ou: OU | None) -> Found:
+    if ou is None:
+        return NotFound()
     return Subject(ou, Target("skill", command.id, command.name, ou.organization_id, ou.path))
 
 
-@handles(CreateSkill, load=load_create)
-def create_skill(command: CreateSkill, *, subject: Subject, actor: Actor) -> Change:
-    ou = subject.row
-    fields = command.model_dump(mode="json", exclude={"id", "ou_id"})
-    skill = Skill(id=command.id, organization_id=ou.organization_id, ou=ou, **fields)
-    taken = NameTaken(f"There is a skill {skill.name} in this OU already.", field="name")
-    if Skill.objects.filter(ou=ou, name=skill.name, archived_at__isnull=True).exists():
-        raise taken
-    try:
-        skill.save(force_insert=True)
-    except IntegrityError as error:  # another transaction took the name since we looked
-        raise taken from error
-    return Change(skill, None, fields | {"ou_path": ou.path})
+@handles_all(CreateSkill, load=load_creates)
+def create_skills(commands: Sequence[CreateSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    said = [command.model_dump(mode="json", exclude={"id", "ou_id"}) for command in commands]
+    skills = [
+        Skill(id=command.id, organization_id=subject.row.organization_id, ou=subject.row, **fields)
+        for command, subject, fields in zip(commands, subjects, said, strict=True)
+    ]
+    insert_named(Skill, skills, what="a skill")
+    return [
+        Change(skill, None, fields | {"ou_path": skill.ou.path}) for skill, fields in zip(skills, said, strict=True)
+    ]
 
 
 def load_skill(command: UpdateSkill | UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any  # audit payloads are JSON
 
+from django.utils import timezone
 from pydantic import ValidationError
 
 from agents import convergence, queries
@@ -23,38 +24,62 @@ def use_needs(agent: Agent, action: Action, target: Target) -> tuple[Need, Need]
     return Need(action, target), Need(action, target, principal_id=queries.acting_principal_id(agent))
 
 
-def first_version(agent: Agent, spec: AgentSpec, *, actor: Actor) -> None:
-    """Write version 1 of a new agent."""
-    _write(agent, spec.as_json(), actor, restored_from=None)
+def first_versions(new: Iterable[tuple[Agent, AgentSpec]], *, actor: Actor) -> None:
+    """Write version 1 of new agents."""
+    AgentVersion.objects.bulk_create(_version(agent, spec.as_json(), actor) for agent, spec in new)
 
 
 def next_version(
     agent: Agent, spec: AgentSpec, *, actor: Actor, restored_from: int | None = None, urgent: bool = False
 ) -> Change:
     """Make the spec the agent's newest version, unless it is the newest already. Returns what differs, by field."""
-    before, after = version_of(agent, agent.version).spec, spec.as_json()
-    fields = [name for name in after if before.get(name) != after[name]]
-    if fields:
-        agent.version, agent.generation = agent.version + 1, agent.generation + 1
-        agent.display_name = spec.display_name
-        agent.save(update_fields=["version", "generation", "display_name", "updated_at"])
-        _write(agent, after, actor, restored_from=restored_from)
-        convergence.agents_changed([agent.id], urgent=urgent)
-    return Change(agent, _sides(before, fields), _sides(after, fields) | {"version": agent.version})
+    before = version_of(agent, agent.version).spec
+    (change,) = next_versions([(agent, before, spec)], actor=actor, restored_from=restored_from, urgent=urgent)
+    return change
+
+
+def next_versions(
+    wanted: Iterable[tuple[Agent, dict[str, Any], AgentSpec]],
+    *,
+    actor: Actor,
+    restored_from: int | None = None,
+    urgent: bool = False,
+) -> list[Change]:
+    """As `next_version`, for many agents at once, each with the spec of before."""
+    changes, moved, versions = [], {}, []
+    for agent, before, spec in wanted:
+        after = spec.as_json()
+        fields = [name for name in after if before.get(name) != after[name]]
+        if fields:
+            agent.version, agent.generation = agent.version + 1, agent.generation + 1
+            agent.display_name, agent.updated_at = spec.display_name, timezone.now()
+            moved[agent.id] = agent
+            versions.append(_version(agent, after, actor, restored_from))
+        changes.append(Change(agent, _sides(before, fields), _sides(after, fields) | {"version": agent.version}))
+    if moved:
+        Agent.objects.bulk_update(moved.values(), ["version", "generation", "display_name", "updated_at"])
+        AgentVersion.objects.bulk_create(versions)
+        convergence.agents_changed(moved, urgent=urgent)
+    return changes
 
 
 def changed_spec(agent: Agent, change: Callable[[AgentSpec], AgentSpec]) -> AgentSpec:
     """Return the agent's spec after `change`. Raises `Invalid` naming the field when the whole is over a limit."""
+    return within_limits(change, queries.spec_of(agent))
+
+
+def within_limits(change: Callable[[AgentSpec], AgentSpec], spec: AgentSpec) -> AgentSpec:
+    """Return the spec after `change`. Raises `Invalid` naming the field when the whole is over a limit."""
     try:
-        return change(queries.spec_of(agent))
+        return change(spec)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise Invalid(first["msg"].removeprefix("Value error, "), field=field or None) from error
 
 
-def _write(agent: Agent, spec: dict[str, Any], actor: Actor, *, restored_from: int | None) -> None:
-    AgentVersion.objects.create(
+def _version(agent: Agent, spec: dict[str, Any], actor: Actor, restored_from: int | None = None) -> AgentVersion:
+    return AgentVersion(
         id=new_id(),
         agent=agent,
         number=agent.version,

@@ -99,6 +99,7 @@ class PlanOut(Schema):
     summary: dict[str, int] = Field(description="How many resources have which verb.")
     would_hold: bool
     held_by: list[str]
+    explain: Explain = Field(description="Why the set would be held, and who would decide.")
     cma_calls: int = Field(description="What is reached beyond the resources counts here, too.")
     cma_minutes: float | None
 

@@ -20,14 +20,12 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 from powerloom.audit import log as audit
 from powerloom.commands import idempotency, records
 from powerloom.commands.idempotency import Key
-from powerloom.commands.marks import marks_of
-from powerloom.commands.registry import Case, Command, Done, Handler, Held, Preview, handler_of
-from powerloom.kernel.errors import Denied, NotFound, PowerloomError
+from powerloom.commands.registry import Case, Command, Done, Held, Preview, handler_of
+from powerloom.commands.running import Refusals, Refused, Run
 from powerloom.kernel.ids import new_id
-from powerloom.kernel.refs import Actor, Target
+from powerloom.kernel.refs import Actor
 from powerloom.reconcile import intents
 
-Authorize = Callable[[Case], dict[str, Any]]
 Hold = Callable[..., Any]
 
 RETRIES = 3  # of the whole set, after a deadlock
@@ -38,15 +36,6 @@ class _RolledBack(Exception):
 
     def __init__(self, outcome: Any) -> None:
         self.outcome = outcome
-
-
-class _Refused(Exception):
-    """Carries a refusal out together with what was asked, for the audit."""
-
-    def __init__(self, error: Denied | NotFound, command: Command, target: Target | None) -> None:
-        self.error = error
-        self.command = command
-        self.target = target
 
 
 def _step(name: str) -> Callable[..., Any]:
@@ -74,25 +63,29 @@ def submit_all(
         return _attempt(commands, actor, key, ticket)
     except _RolledBack as rolled:
         return Held(rolled.outcome())
-    except _Refused as refused:
+    except Refused as refused:
         records.refuse(refused.error, refused.command, refused.target, actor)
         raise refused.error from None
 
 
-def preview(commands: Sequence[Command], *, actor: Actor) -> Preview:
-    """Run the same path and roll it back; nothing is recorded, called or held."""
+def preview(commands: Sequence[Command], *, actor: Actor, refused: Refusals | None = None) -> Preview:
+    """Run the same path and roll it back; nothing is recorded, called or held.
+
+    With `refused`, what cannot pass is noted there by its position and left out, instead of being raised. Who would
+    hold the rest is not asked then.
+    """
     with intents.collect() as calls:
         try:
             with transaction.atomic(durable=True):
-                cases, hold = _run(commands, actor)
-                held = hold(cases, calls, ticket=None, dry_run=True)
+                cases, hold = _run(commands, actor, refused)
+                held = None if refused else hold(cases, calls, ticket=None, dry_run=True)
                 raise _RolledBack(Preview(cases, held, list(calls)))
         except _RolledBack as rolled:
             found: Preview = rolled.outcome
             # Asked of the rights as they are, not as the set would have made them.
             return replace(found, held=found.held and found.held())
-        except _Refused as refused:
-            raise refused.error from None
+        except Refused as one:
+            raise one.error from None
 
 
 def _is_deadlock(error: BaseException) -> bool:
@@ -117,29 +110,9 @@ def _attempt(commands: Sequence[Command], actor: Actor, key: Key | None, ticket:
     return Done([change.row for change in changes], changes, refs, set_id)
 
 
-def _run(commands: Sequence[Command], actor: Actor) -> tuple[list[Case], Hold]:
+def _run(commands: Sequence[Command], actor: Actor, refused: Refusals | None = None) -> tuple[list[Case], Hold]:
     """Run the set and return its cases, with the step that asks the policies of before it."""
     handlers = [handler_of(command) for command in commands]
     authorize = _step("authorize")(actor, handlers)
     hold = _step("hold")(actor, handlers)
-    cases: list[Case] = []
-    for command, handler in zip(commands, handlers, strict=True):
-        try:
-            cases.append(_case(command, handler, actor, authorize))
-        except (PowerloomError, _Refused) as failed:
-            (failed.error if isinstance(failed, _Refused) else failed).position = len(cases)
-            raise
-    return cases, hold
-
-
-def _case(command: Command, handler: Handler[Any], actor: Actor, authorize: Authorize) -> Case:
-    target = None
-    try:
-        subject = handler.load(command, actor)
-        target = subject.target
-        case = Case(command, actor, handler, subject, marks_of(subject.row))
-        case.decision = authorize(case)
-        case.change = handler.apply(command, subject=case.subject, actor=actor)
-    except (NotFound, Denied) as error:
-        raise _Refused(error, command, target) from error
-    return case
+    return list(Run(commands, actor, authorize, refused).cases(handlers)), hold

@@ -6,13 +6,14 @@ only changes rows; it rings no bell, calls no network and causes no second actio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar  # Any: row types differ by handler
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -73,23 +74,30 @@ class Change:
 
 
 C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=PowerloomError)
 Load = Callable[[C, Actor], Subject]
 Apply = Callable[..., Change]
+Found = Subject | PowerloomError
+LoadAll = Callable[[Sequence[C], Actor], Sequence[Found]]
+ApplyAll = Callable[..., Sequence[Change]]
 
 
 @dataclass(frozen=True)
 class Handler(Generic[C]):
-    """How one command type is loaded and applied.
+    """How the commands of one type are loaded and applied, in lists.
 
-    `changes_access`: it changes bindings, roles, groups, users, OUs, tokens or policies, so it takes the organization's
-    access epoch exclusively and bumps it. `holdable`: approval policies may hold it.
+    `load` answers for each command what it found, or the error that it did not. `is_bulk`: neighbors of this type are
+    taken together, so their queries do not grow with them; the others are taken one by one, so that each sees what the
+    ones before it made. `changes_access`: it changes bindings, roles, groups, users, OUs, tokens or policies, so it
+    takes the organization's access epoch exclusively and bumps it. `holdable`: approval policies may hold it.
     """
 
     command: type[C]
-    load: Load[C]
-    apply: Apply
+    load: LoadAll[C]
+    apply: ApplyAll
     changes_access: bool = False
     holdable: bool = True
+    is_bulk: bool = False
 
     @property
     def action(self) -> str:
@@ -109,14 +117,46 @@ def handles(
     `Change`.
     """
 
+    def load_each(commands: Sequence[C], actor: Actor) -> Sequence[Found]:
+        return [load(one, actor) for one in commands]
+
     def register(apply: Apply) -> Apply:
-        if command.action in _BY_ACTION:
-            raise RuntimeError(f"{command.action} already has a handler")
-        handler = Handler(command, load, apply, changes_access, holdable)
-        _HANDLERS[command] = _BY_ACTION[command.action] = handler
+        def apply_each(commands: Sequence[C], *, subjects: Sequence[Subject], actor: Actor) -> Sequence[Change]:
+            pairs = zip(commands, subjects, strict=True)
+            return [apply(one, subject=subject, actor=actor) for one, subject in pairs]
+
+        _register(Handler(command, load_each, apply_each, changes_access, holdable))
         return apply
 
     return register
+
+
+def handles_all(
+    command: type[C], *, load: LoadAll[C], changes_access: bool = False, holdable: bool = True
+) -> Callable[[ApplyAll], ApplyAll]:
+    """As `handles`, for a function that takes a list of commands at once and returns the change of each.
+
+    It is called as `apply(commands, subjects=[Subject], actor=Actor)`. What it raises says by `at(error, place)` which
+    of the commands it is about.
+    """
+
+    def register(apply: ApplyAll) -> ApplyAll:
+        _register(Handler(command, load, apply, changes_access, holdable, is_bulk=True))
+        return apply
+
+    return register
+
+
+def at(error: E, place: int) -> E:
+    """Return the error, said of one of several commands."""
+    error.position = place
+    return error
+
+
+def _register(handler: Handler[Any]) -> None:
+    if handler.action in _BY_ACTION:
+        raise RuntimeError(f"{handler.action} already has a handler")
+    _HANDLERS[handler.command] = _BY_ACTION[handler.action] = handler
 
 
 def handler_of(command: Command) -> Handler[Any]:

@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any  # JSON
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from agents.commands import (
+    ActivateSkillVersion,
+    ArchiveServer,
+    AttachServer,
+    AttachSkill,
+    CreateCredential,
+    CreateServer,
+)
 from powerloom.commands.bus import preview
 from powerloom.commands.registry import Command
-from powerloom.kernel.errors import Invalid, PowerloomError
+from powerloom.commands.running import Refusals
+from powerloom.kernel.errors import Invalid
 from powerloom.kernel.explanation import Explanation, Fact, Remedy
 from powerloom.kernel.refs import Actor
 from powerloom.manifests import parse
@@ -25,8 +35,10 @@ from powerloom.manifests.planners import PLANNERS
 from powerloom.manifests.planners.removals import removal
 from powerloom.manifests.scene import Missing, Scene
 from powerloom.manifests.sets import Membership, member_of
-from powerloom.manifests.steps import Planner, Step, Unfit, Verb, ids_in
+from powerloom.manifests.steps import Planner, Step, Unfit, Verb, ids_in, made_by
 from powerloom.reconcile import forecast
+
+Part = tuple[Command, Step | None]
 
 
 @dataclass(frozen=True)
@@ -46,18 +58,17 @@ class Plan:
     scene: Scene
     membership: Membership | None = None
     held_by: list[str] = field(default_factory=list)
+    explain: dict[str, Any] | None = None
     calls: dict[forecast.Thing, str] = field(default_factory=dict)
 
     @property
-    def parts(self) -> list[tuple[Command, Step | None]]:
+    def parts(self) -> list[Part]:
         """The whole set, in order, each command with its step. What belongs to the set is recorded between what is made
         and what is taken away: the OUs of both are there.
         """
-        made = [step for step in self.steps if step.act != Verb.DELETE]
-        gone = [step for step in self.steps if step.act == Verb.DELETE]
-        parts: list[tuple[Command, Step | None]] = [(command, step) for step in made for command in step.commands]
-        parts += [(command, None) for command in self.records(self.steps)]
-        return parts + [(command, step) for step in gone for command in step.commands]
+        made = _parts(step for step in self.steps if step.act != Verb.DELETE)
+        gone = _parts(step for step in self.steps if step.act == Verb.DELETE)
+        return [*made, *((command, None) for command in self.records(self.steps)), *gone]
 
     def records(self, steps: Sequence[Step]) -> list[Command]:
         """Return what makes the set of manifests hold what these steps leave."""
@@ -75,6 +86,7 @@ class Plan:
             "summary": {verb.value: counted[verb.value] for verb in Verb if counted[verb.value]},
             "would_hold": bool(self.held_by),
             "held_by": self.held_by,
+            "explain": self.explain,
             "cma_calls": len(self.calls),
             "cma_minutes": forecast.minutes(self.calls.values()),
         }
@@ -140,24 +152,53 @@ def _step(document: Document, scene: Scene, planner: Planner) -> Step:
         return Step(document, Verb.INVALID, why=f"{'.'.join(map(str, first['loc']))}: {words}")
 
 
+# What follows in a document's own commands; the others, which make, change or end the thing itself, come first.
+FOLLOWING = (ActivateSkillVersion, CreateServer, ArchiveServer, AttachSkill, AttachServer, CreateCredential)
+
+
+def _parts(steps: Iterable[Step]) -> list[Part]:
+    """Return the commands of steps in order, within a kind those of one type side by side: they run together."""
+    parts: list[Part] = []
+    for _, of_kind in groupby(steps, key=lambda step: step.document.kind.rank):
+        parts += sorted(((command, step) for step in of_kind for command in step.commands), key=_turn)
+    return parts
+
+
+def _turn(part: Part) -> tuple[int, str]:
+    of = type(part[0])
+    return FOLLOWING.index(of) if of in FOLLOWING else -1, of.__name__
+
+
 def _try(planned: Plan, actor: Actor) -> None:
     """Run the set and roll it back; whatever is refused is marked and left out, and the rest is tried again."""
     while parts := planned.parts:
-        try:
-            found = preview([command for command, _ in parts], actor=actor)
-        except PowerloomError as error:
-            _, refused = parts[error.position or 0]
-            if refused is None:
-                raise
-            refused.note(error)
-            refused.commands = []
+        refused: Refusals = {}
+        found = preview([command for command, _ in parts], actor=actor, refused=refused)
+        if refused:
+            _note(parts, refused)
             continue
         planned.calls = forecast.classes_of(found.calls)
         _share(planned.steps, planned.calls)
         if found.held:
-            planned.held_by = found.held["policies"]
+            planned.held_by, planned.explain = found.held["policies"], found.held["explain"]
             _mark_held([step for _, step in parts], found.held)
         return
+
+
+def _note(parts: Sequence[Part], refused: Refusals) -> None:
+    """Mark the steps that were refused. One that rests on another of them says so."""
+    unmade: dict[UUID, str] = {}
+    if all(parts[place][1] is None for place in refused):  # only what the set itself is to record
+        raise next(iter(refused.values()))
+    for place, error in sorted(refused.items()):
+        command, step = parts[place]
+        if step is None or not step.commands:
+            continue
+        step.note(error)
+        if lacking := [unmade[id_] for id_ in ids_in([command]) if id_ in unmade]:
+            step.why = f"It rests on {lacking[0]}, which cannot be made."
+        unmade |= dict.fromkeys(made_by(step.commands), step.document.address)
+        step.commands = []
 
 
 def _mark_held(steps: Sequence[Step | None], held: Mapping[str, Any]) -> None:

@@ -64,6 +64,6 @@ def test_the_refusal_of_an_agents_principal_names_no_rule_of_it(world: World) ->
     for principal in (world.vera, world.eve):
         need = Need("skill:use", world.platform.target(), principal.id)
         with pytest.raises(Denied) as caught:
-            rbac._meet(need, actor_of(world.bob), [])
+            rbac.Asked(actor_of(world.bob), []).meet(need)
         told.add((caught.value.message, json.dumps(caught.value.detail)))
     assert len(told) == 1

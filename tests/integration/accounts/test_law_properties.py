@@ -2,6 +2,7 @@
 is the answer of the law in its plainest form.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -38,11 +39,11 @@ class Ask(Command):
     action: ClassVar[str] = ACTION
 
 
-def nothing_to_load(command: Ask, actor: Actor) -> Subject:
+def nothing_to_load(commands: Sequence[Ask], actor: Actor) -> Sequence[Subject]:
     raise AssertionError("the test brings the subject")
 
 
-ASK = Handler(Ask, load=nothing_to_load, apply=Change)
+ASK = Handler(Ask, load=nothing_to_load, apply=list[Change])
 
 
 @dataclass(frozen=True)
