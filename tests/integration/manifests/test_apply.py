@@ -214,26 +214,54 @@ def test_what_cannot_be_made_so_says_why(world: World, text: str, words: str) ->
     assert words in rows[0]["why"]
 
 
+HERE = "/acme/engineering/pilots"
+IMMUTABLE = {
+    "agent_kind": f"kind: Agent\nmetadata: {{name: reviewer, ou_path: {HERE}}}\nspec:\n  agent_kind: service",
+    "owner_principal_ref": f"kind: Agent\nmetadata: {{name: reviewer, ou_path: {HERE}}}\nspec:\n"
+    "  owner_principal_ref: user:eve@acme.example",
+    "skill_type": f"kind: Skill\nmetadata: {{name: lint, ou_path: {HERE}}}\nspec:\n  skill_type: tool_definition",
+    "template_kind": f"kind: MCPDeployment\nmetadata: {{name: echo-box, ou_path: {HERE}}}\nspec:\n"
+    "  template_kind: files",
+}
+
+
 def test_what_is_immutable_is_refused_by_name(world: World) -> None:
     api = api_of(world.alice)
     send(api, "apply", PILOTS)
-    text = "kind: Agent\nmetadata: {name: reviewer, ou_path: /acme/engineering/pilots}\nspec:\n  agent_kind: service"
-    (row,) = send(api, "plan", text).json()["resources"]
-    assert row["verb"] == "invalid"
-    assert row["why"].startswith("Line 4: agent_kind cannot be changed")
+    before = Entry.objects.count()
+    for field, text in IMMUTABLE.items():
+        (row,) = send(api, "plan", text).json()["resources"]
+        assert row["verb"] == "invalid"
+        assert row["why"].startswith(f"Line 4: {field} cannot be changed"), row["why"]
+        answer = send(api, "apply", text)
+        assert (answer.status_code, code(answer)) == (422, "invalid")
+    assert Entry.objects.count() == before
 
 
-def test_absent_foreign_and_unseen_are_told_alike(world: World) -> None:
+NAMING = (
+    "kind: RoleBinding\nmetadata: {{principal_ref: 'agent:{path}', role: AgentViewer, scope_ou_path: /acme/sales}}",
+    "kind: SkillAccessGrant\nmetadata: {{skill_path: {path}, principal_ref: 'user:eve@acme.example'}}",
+    "kind: AgentSkill\nmetadata: {{agent_path: {path}, skill_path: {path}}}",
+    "kind: AgentMCPServer\nmetadata: {{agent_path: {path}, mcp_registration_path: {path}}}",
+    "kind: Credential\nmetadata: {{agent_path: {path}, mcp_registration_path: {path}}}",
+)
+
+
+@pytest.mark.parametrize("text", NAMING)
+def test_absent_foreign_and_unseen_are_told_alike(world: World, text: str) -> None:
     nobody = make_user("nobody@acme.example", home=world.sales)
     bind(nobody, "OUAdmin", world.sales)
-    send(api_of(world.alice), "apply", PILOTS)
-    said = []
-    for path in ("/acme/engineering/pilots/reviewer", "/acme/engineering/pilots/none", "/zeta/none"):
-        metadata = f"{{principal_ref: 'agent:{path}', role: AgentViewer, scope_ou_path: /acme/sales}}"
-        text = f"kind: RoleBinding\nmetadata: {metadata}"
-        (row,) = send(api_of(nobody), "plan", text).json()["resources"]
-        said.append(row["why"].replace(path, "…"))
-    assert len(set(said)) == 1
+    unseen = (
+        UNGATED.replace("name: lint", "name: reviewer").replace("/lint", "/reviewer").replace("[lint]", "[reviewer]")
+    )
+    assert send(api_of(world.alice), "apply", unseen).status_code == 200
+    for act in ("plan", "destroy"):
+        said = set()
+        for path in (f"{HERE}/reviewer", f"{HERE}/none", "/zeta/none"):
+            query = "?dry_run=true" if act == "destroy" else ""
+            (row,) = send(api_of(nobody), act, text.format(path=path), query).json()["resources"]
+            said.add((row["verb"], row["why"].replace(path, "…")))
+        assert len(said) == 1
 
 
 def test_a_foreign_server_that_does_not_answer_is_registered_with_a_warning(world: World, settings: Any) -> None:
@@ -248,7 +276,8 @@ spec: {url: "http://127.0.0.1:9/mcp"}
     (row,) = send(api_of(world.bob), "apply", text).json()["resources"]
     assert row["status"] == "applied"
     assert "unverified" in row["warnings"][0]
-    assert MCPServer.objects.get().state == "unverified"
+    server = MCPServer.objects.get()
+    assert (server.state, server.probe_due_at is None) == ("unverified", False)
 
 
 def test_the_schemas_of_all_kinds_can_be_read(world: World) -> None:
