@@ -129,7 +129,8 @@ def _note(node: Node, path: tuple[str | int, ...], lines: Lines) -> None:
             _note(value, (*path, place), lines)
 
 
-def _at(mark: yaml.Mark | None, words: str) -> Invalid:
+def _at(mark: Any, words: str) -> Invalid:
+    """Return the refusal with line and column. Any: libyaml's marks and PyYAML's own are two types."""
     if mark is None:
         return Invalid(f"The manifest cannot be read: {words}.", field="manifest")
     line, column = mark.line + 1, mark.column + 1
