@@ -98,6 +98,12 @@ def of(agent_id: UUID, server_ids: Iterable[UUID]) -> dict[UUID, Connection]:
     return {id_: _connection(credentials.get(id_), states) for id_ in ids}
 
 
+def of_credentials(rows: Sequence[Credential]) -> dict[UUID, Connection]:
+    """Return where each of these live credentials stands, by its id; one query."""
+    states = sync_states(SyncKind.CREDENTIAL, [row.pk for row in rows])
+    return {row.pk: _connection(row, states) for row in rows}
+
+
 def _callable(row: AgentMCPServer, offered: Iterable[str]) -> dict[str, str]:
     tools = setting_of(row).applied_to(offered)
     return {name: tool.permission for name, tool in tools.items() if tool.enabled}

@@ -24,6 +24,7 @@ MAX_TOOLS = 128
 MAX_TOOL_NAME = 128
 MAX_DEFINITION = 64 * 1024  # bytes of its canonical JSON
 MAX_DEFINITIONS = 1024 * 1024  # of all together
+MOST_ANSWER = 256 * 1024  # characters of an answer that a person is shown
 SECONDS = 15.0
 
 
@@ -36,8 +37,18 @@ class Handshake:
     tools: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Called:
+    """What a tool answered: its text, the same as JSON where it has a result schema, and whether that is an error."""
+
+    text: str
+    structured: dict[str, Any] | None
+    is_error: bool
+
+
 class HandshakeFailed(Exception):
-    """A server could not be talked to. `step` is connect, initialize or tools/list; `words` say what was answered.
+    """A server could not be talked to. `step` is connect, initialize, tools/list or tools/call; `words` say what was
+    answered.
 
     `wants_token`: it is there, and refused us for lack of a token that it accepts. Holds no secret.
     """
@@ -57,6 +68,16 @@ async def shake(url: str, *, client: Client, seconds: float = SECONDS) -> Handsh
     # By name and on a thread: the MCP SDK takes about a second to import, and most processes never need it.
     sdk = await asyncio.to_thread(import_module, "agents.mcp_client")
     found: Handshake = await sdk.shake(url, client, seconds)
+    return found
+
+
+async def call(url: str, name: str, arguments: dict[str, Any], *, client: Client, seconds: float) -> Called:
+    """Call one tool of the server at the URL, over a client that the caller opens and closes.
+
+    Raises `HandshakeFailed`.
+    """
+    sdk = await asyncio.to_thread(import_module, "agents.mcp_client")  # as above
+    found: Called = await sdk.call(url, client, seconds, name, arguments)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The MCP SDK's client, as far as a handshake needs it. Loaded by `agents.handshakes` when one is made.
+"""The MCP SDK's client, as far as a handshake and one call need it. Loaded by `agents.handshakes` when one is made.
 
 Words about a failure are ours: a status, a content type, a code. What the server itself said is added only when no
 token was sent, since it might repeat it.
@@ -16,10 +16,10 @@ from typing import Any  # a tool's schemas are other people's JSON
 from mcp import Client as MCPClient
 from mcp import MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CONNECTION_CLOSED, PARSE_ERROR, Implementation, Tool
+from mcp.types import CONNECTION_CLOSED, PARSE_ERROR, CallToolResult, Implementation, TextContent, Tool
 from pydantic import ValidationError
 
-from agents.handshakes import MAX_TOOLS, Handshake, HandshakeFailed, accepted
+from agents.handshakes import MAX_TOOLS, MOST_ANSWER, Called, Handshake, HandshakeFailed, accepted
 from powerloom.web import egress
 from powerloom.web.egress import Blocked, Client
 
@@ -75,6 +75,32 @@ async def shake(url: str, client: Client, seconds: float) -> Handshake:
         client.event_hooks["response"].remove(seen.note)
     assert found is not None, "either everything was answered or something was raised"
     return found
+
+
+async def call(url: str, client: Client, seconds: float, name: str, arguments: dict[str, Any]) -> Called:
+    """Do what `agents.handshakes.call` says."""
+    seen = Seen("authorization" in client.headers, seconds)
+    client.event_hooks["response"].append(seen.note)
+    found, step = None, "initialize"
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            MCPClient(streamable_http_client(url, http_client=client), cache=None) as server,
+        ):
+            step = "tools/call"
+            found = _called(await server.call_tool(name, arguments))
+    except FAILURES as error:
+        if found is None:  # as with a handshake
+            raise _failure(step, error, seen) from None
+    finally:
+        client.event_hooks["response"].remove(seen.note)
+    assert found is not None, "either it was answered or something was raised"
+    return found
+
+
+def _called(result: CallToolResult) -> Called:
+    parts = [part.text if isinstance(part, TextContent) else f"[{part.type}]" for part in result.content]
+    return Called("\n".join(parts)[:MOST_ANSWER], result.structured_content, is_error=bool(result.is_error))
 
 
 async def _listed(server: MCPClient) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore
@@ -125,13 +126,20 @@ def failed(server: MCPServer, why: HandshakeFailed) -> None:
     server.save(update_fields=LOOKED)
 
 
-def _asked(url: str, organization_id: UUID, token: str) -> Handshake:
+@contextmanager
+def waiting_place() -> Iterator[None]:
+    """Take one of the places of requests that wait for a server. Raises `TooMany` when there is none."""
     if not _waiting.acquire(blocking=False):
         raise TooMany("Too many requests wait for MCP servers to answer. Ask again in a moment.", retry_after=5)
     try:
-        return asyncio.run(_shaken(url, token, way_of(organization_id)))
+        yield
     finally:
         _waiting.release()
+
+
+def _asked(url: str, organization_id: UUID, token: str) -> Handshake:
+    with waiting_place():
+        return asyncio.run(_shaken(url, token, way_of(organization_id)))
 
 
 async def _shaken(url: str, token: str, way: Way) -> Handshake:

@@ -11,14 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from ninja import Router, Schema
 from pydantic import Field, SecretStr
 
-from accounts import queries, sealing
+from accounts import queries
 from accounts.api.shapes import Body
-from accounts.commands.secrets import SEALED, CreateSecret, DeleteSecret, RotateSecret, SecretKind, SecretName
+from accounts.commands.secrets import CreateSecret, DeleteSecret, RotateSecret, SecretKind, SecretName, sealed_value
 from accounts.models import Secret
 from accounts.names import Description
 from accounts.rbac import shown
 from powerloom.kernel.ids import new_id
-from powerloom.kernel.keys import keyed_hash
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
 from powerloom.web.lists import listing
@@ -66,7 +65,8 @@ def list_secrets(request: HttpRequest, ou_id: UUID | None = None, kind: str | No
 
 @router.post("/secrets", response={201: SecretOut}, summary="Keep a secret")
 def create_secret(request: HttpRequest, body: SecretIn) -> HttpResponse:
-    value = _sealed(queries.ou_for(actor_of(request), body.ou_id).organization_id, body.value)
+    organization_id = queries.ou_for(actor_of(request), body.ou_id).organization_id
+    value = sealed_value(organization_id, body.value.get_secret_value())
     command = CreateSecret(id=new_id(), **value, **body.model_dump(exclude={"value"}))
     return perform(request, command, render=_rendered, find=queries.secret_for, created=True)
 
@@ -79,7 +79,8 @@ def get_secret(request: HttpRequest, secret_id: UUID) -> HttpResponse:
 @router.post("/secrets/{uuid:secret_id}/rotate", response=SecretOut, summary="Replace the value of a secret")
 def rotate_secret(request: HttpRequest, secret_id: UUID, body: RotationIn) -> HttpResponse:
     secret = queries.secret_for(actor_of(request), secret_id)
-    command = RotateSecret(secret_id=secret_id, **_sealed(secret.organization_id, body.value))
+    value = sealed_value(secret.organization_id, body.value.get_secret_value())
+    command = RotateSecret(secret_id=secret_id, **value)
     return perform(request, command, render=_rendered, find=queries.secret_for)
 
 
@@ -90,13 +91,6 @@ def delete_secret(request: HttpRequest, secret_id: UUID) -> HttpResponse:
 
 def render_all(found: Sequence[Secret]) -> list[dict[str, Any]]:
     return [_row(secret) for secret in found]
-
-
-def _sealed(organization_id: UUID, value: SecretStr) -> dict[str, Any]:
-    """Return what a command carries of a value: the id of its sealed row, and what tells it from another."""
-    plain = value.get_secret_value()
-    sealed_id = sealing.seal(plain, kind=SEALED, organization_id=organization_id)
-    return {"sealed_id": sealed_id, "fingerprint": keyed_hash("secret_value", f"{organization_id}{plain}")}
 
 
 def _rendered(secret: Secret, actor: Actor) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar  # Any: fields of a command
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -15,6 +15,7 @@ from accounts.models import OU, Sealed, Secret
 from accounts.names import Description
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.errors import NameTaken
+from powerloom.kernel.keys import keyed_hash
 from powerloom.kernel.refs import Actor, Target
 
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
@@ -36,6 +37,14 @@ class NewValue(Command):
     def minted_values(self) -> list[str]:
         minted = super().minted_values()
         return minted if self.fingerprint else [value for value in minted if value != str(self.sealed_id)]
+
+
+def sealed_value(organization_id: UUID, plain: str) -> dict[str, Any]:
+    """Seal a value at the edge; return what a command carries of it: the id of its sealed row, and what tells it from
+    another.
+    """
+    sealed_id = sealing.seal(plain, kind=SEALED, organization_id=organization_id)
+    return {"sealed_id": sealed_id, "fingerprint": keyed_hash("secret_value", f"{organization_id}{plain}")}
 
 
 class CreateSecret(NewValue):

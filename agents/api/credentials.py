@@ -23,7 +23,7 @@ from agents.commands import (
     RevealCredential,
     RotateCredential,
 )
-from agents.models import Credential, CredentialSource
+from agents.models import Credential
 from agents.queries.credentials import credential_for_read, credentials_visible_to
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
@@ -32,16 +32,14 @@ from powerloom.web.lists import listing
 
 router = Router(tags=["credentials"])
 
-LONGEST_TOKEN = 8 * 1024  # servers and proxies take no longer header
-
 
 def _fits_a_header(token: SecretStr) -> SecretStr:
-    if not all("!" <= letter <= "~" for letter in token.get_secret_value()):
+    if not minting.fits_a_header(token.get_secret_value()):
         raise ValueError("a bearer token is made of visible ASCII characters, without spaces")
     return token
 
 
-Token = Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN), AfterValidator(_fits_a_header)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=minting.LONGEST_TOKEN), AfterValidator(_fits_a_header)]
 
 
 class CredentialFilter(Schema):
@@ -116,14 +114,10 @@ def reset_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 def _value(actor: Actor, body: ValueIn) -> dict[str, Any]:
-    """Seal the value that was given, or a new one, and return what a command says of it."""
+    """Return what a command says of the value that was given, or of a new one."""
     assert actor.organization_id is not None, "only members use the API"
-    if body.token is None:
-        source, sealed = CredentialSource.MINTED, minting.sealed_bearer(actor.organization_id)
-    else:
-        sealed = minting.sealed_token(actor.organization_id, body.token.get_secret_value())
-        source = CredentialSource.GIVEN
-    return {"sealed_id": sealed[0], "bearer_hash": sealed[1], "source": source, "expires_at": body.expires_at}
+    token = body.token.get_secret_value() if body.token else None
+    return minting.new_value(actor.organization_id, token) | {"expires_at": body.expires_at}
 
 
 def _opened(credential: Credential) -> str:

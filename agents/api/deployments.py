@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any  # JSON
 from uuid import UUID
 
@@ -27,7 +27,6 @@ from agents.mcp import posted
 from agents.models import MCPCall
 from agents.queries.deployments import calls_of, may_change, may_declare
 from powerloom.commands.registry import Command
-from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of, perform
 from powerloom.web.lists import listing
@@ -35,7 +34,6 @@ from powerloom.web.lists import listing
 router = Router(tags=["mcp-deployments"])
 
 CALLS_A_PAGE = 100
-WITHHELD = {"withheld": "what was posted fits no template, and may hold anything"}
 
 
 class DeploymentFilter(Schema):
@@ -58,9 +56,13 @@ def list_deployments(request: HttpRequest, wanted: Query[DeploymentFilter]) -> H
 
 @router.post("/mcp-deployments", response={201: DeploymentDetailOut}, summary="Deploy a template")
 def create_deployment(request: HttpRequest, body: DeploymentFields) -> HttpResponse:
-    fields = body.model_dump()
-    if problem := _problem(body.template_kind, body.config_json, body.policy_json):
-        fields |= _withheld(problem, is_told=may_declare(actor_of(request), body.ou_id))
+    settings = posted.told_or_withheld(
+        body.template_kind,
+        body.config_json,
+        body.policy_json,
+        is_told=lambda: may_declare(actor_of(request), body.ou_id),
+    )
+    fields = body.model_dump() | settings
     deployment = CreateDeployment.model_validate({"id": new_id(), **fields})
     registration = CreateServer(
         id=new_id(), ou_id=body.ou_id, name=body.name, display_name=body.display_name, deployment_id=deployment.id
@@ -91,8 +93,13 @@ def update_deployment(request: HttpRequest, deployment_id: UUID, body: Deploymen
     deployment = queries.deployment_for_read(actor, deployment_id)
     changes = body.model_dump()
     touches = body.model_fields_set & {"config_json", "policy_json"}
-    if touches and (problem := _problem(deployment.template_kind, *settings_after(deployment, body))):
-        changes |= _withheld(problem, is_told=may_change(actor, deployment))
+    if touches:
+        settings = posted.told_or_withheld(
+            deployment.template_kind,
+            *settings_after(deployment, body),
+            is_told=lambda: may_change(actor, deployment),
+        )
+        changes |= {name: settings[name] for name in touches}
     command = UpdateDeployment(deployment_id=deployment_id, changes=DeploymentChanges.model_validate(changes))
     return perform(request, command, render=rows.deployment, find=queries.deployment_for_read)
 
@@ -128,20 +135,3 @@ def destroy_deployment(request: HttpRequest, deployment_id: UUID) -> HttpRespons
     commands: list[Command] = [DestroyDeployment(deployment_id=deployment_id)]
     commands.append(ArchiveServer(server_id=deployment.registration.id))
     return perform(request, *commands, render=None)
-
-
-def _problem(kind: str, config: Mapping[str, Any], policy: Mapping[str, Any]) -> Invalid | None:
-    try:
-        posted.read(kind, config, policy)
-    except Invalid as error:
-        return error
-    return None
-
-
-def _withheld(problem: Invalid, *, is_told: bool) -> dict[str, Any]:
-    """Raise the problem for an actor who may hear it. Any other's command is refused by the bus, and it goes there
-    without what he sent: a refusal is kept in the audit trail, and a secret may stand in the wrong place.
-    """
-    if is_told:
-        raise problem
-    return {"config_json": WITHHELD, "policy_json": WITHHELD}

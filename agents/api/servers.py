@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import Query, Router, Schema
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from agents import probing, queries
 from agents.api import registration_rows as rows
@@ -22,9 +22,9 @@ from agents.commands import (
     UpdateServer,
 )
 from agents.commands.servers import MOST_PINS, Sha256
-from agents.handshakes import HandshakeFailed
 from agents.models import MCPServer
 from agents.queries.servers import may_register, tools_of
+from agents.registering import Token, discovered, plain_token
 from agents.spec import McpToolName, Part
 from powerloom.commands import idempotency
 from powerloom.kernel.errors import Invalid
@@ -35,7 +35,6 @@ from powerloom.web.lists import listing
 
 router = Router(tags=["MCP servers"])
 HELD = 202
-Token = Annotated[SecretStr, Field(max_length=4096)]
 
 
 class ServerFilter(Schema):
@@ -83,7 +82,8 @@ def create_server(request: HttpRequest, body: ServerIn, *, skip_validation: bool
     actor = actor_of(request)
     # Whoever may not register has nothing called for him: his command names no discovery, and the bus refuses it.
     looks = not skip_validation and not is_dry_run(request) and may_register(actor, body.ou_id)
-    discovery_id = _discovered(body, actor) if looks and not idempotency.is_known(key_of(request), actor) else None
+    asks = looks and not idempotency.is_known(key_of(request), actor)
+    discovery_id = discovered(body.url, actor, token=plain_token(body.token)) if asks else None
     fields = body.model_dump(exclude={"token"})
     command = CreateServer.model_validate({"id": new_id(), "discovery_id": discovery_id, **fields})
     response = perform(request, command, render=rows.server, find=queries.server_for_read, created=True)
@@ -112,7 +112,7 @@ def archive_server(request: HttpRequest, server_id: UUID) -> HttpResponse:
 
 @router.post("/mcp-servers/{uuid:server_id}/probe", response=ServerDetailOut, summary="Look at an MCP server now")
 def probe_server(request: HttpRequest, server_id: UUID, body: ProbeIn | None = None) -> HttpResponse:
-    token = _plain(body.token if body else None)
+    token = plain_token(body.token if body else None)
 
     def look(server: MCPServer, actor: Actor) -> dict[str, Any]:
         probing.look(server, token=token)  # after the command's transaction, never in it
@@ -129,29 +129,6 @@ def pin_tools(request: HttpRequest, server_id: UUID, body: PinIn | None = None) 
         seen = _all_as_they_are(queries.server_for_read(actor_of(request), server_id))
     command = PinTools(server_id=server_id, tools=seen)
     return perform(request, command, render=rows.server, find=queries.server_for_read)
-
-
-def _discovered(body: ServerIn, actor: Actor) -> UUID:
-    assert actor.organization_id is not None, "who may register belongs to an organization"
-    try:
-        return probing.discover(body.url, organization_id=actor.organization_id, token=_plain(body.token))
-    except HandshakeFailed as failed:
-        advice = "register with ?skip_validation=true to have it looked at later"
-        if failed.wants_token:
-            advice = f"send its token along, or {advice}, with the token of a credential"
-        raise Invalid(
-            f"The MCP handshake failed at {failed.step}: {failed.words}. Check the URL, or {advice}.",
-            field="url",
-            step=failed.step,
-            answered=failed.words,
-        ) from failed
-
-
-def _plain(token: SecretStr | None) -> str:
-    value = token.get_secret_value() if token else ""
-    if not (value.isascii() and value.isprintable()) or " " in value:
-        raise Invalid("A token is ASCII text without spaces.", field="token")
-    return value
 
 
 def _all_as_they_are(server: MCPServer) -> dict[str, str]:

@@ -22,6 +22,7 @@ from agents.commands.servers import (
     ProbeServer,
     ServerChanges,
     ServerFields,
+    TryTool,
     UpdateServer,
 )
 from agents.commands.skills import (
@@ -71,6 +72,7 @@ __all__ = [
     "ServerFields",
     "SkillChanges",
     "SkillFields",
+    "TryTool",
     "UpdateAgent",
     "UpdateDeployment",
     "UpdateServer",

@@ -1,4 +1,4 @@
-"""Register, describe, move, pin and archive MCP servers."""
+"""Register, describe, move, try, pin and archive MCP servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents import convergence, delegating, pins, probing, queries
 from agents.actions import Action
 from agents.commands.credentials import retire_credentials
 from agents.endpoints import origin_of
-from agents.models import Credential, Discovery, MCPDeployment, MCPServer, ServerState
+from agents.models import Credential, DeploymentStatus, Discovery, MCPDeployment, MCPServer, ServerState
 from agents.queries.servers import deployment_to_face, discovery_for, server_for_archive, users_of_server
 from agents.spec import MAX_MCP_TOOLS, Description, DisplayName, McpToolName, Name, Part
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
@@ -98,6 +98,17 @@ class ProbeServer(Command):
 
     action: ClassVar[str] = Action.MCP_SERVER_PROBE
     server_id: UUID
+
+
+class TryTool(Command):
+    """Note that somebody calls a tool by hand; the edge calls it and shows him the answer.
+
+    What it is called with stands nowhere, as with agents' calls.
+    """
+
+    action: ClassVar[str] = Action.MCP_SERVER_USE
+    server_id: UUID
+    tool: McpToolName
 
 
 class PinTools(Command):
@@ -189,6 +200,23 @@ def probe_server(command: ProbeServer, *, subject: Subject, actor: Actor) -> Cha
     if server.is_managed:
         raise Conflict(f"{server.name} is managed: its deployment looks at it. Retry the deployment instead.")
     return Change(server)
+
+
+def load_try(command: TryTool, actor: Actor) -> Subject:
+    server = queries.server_for_read(actor, command.server_id)
+    return Subject(server, server.target())
+
+
+# Not holdable: whoever approved it would have it replayed by a worker, which has nobody to show the answer to.
+@handles(TryTool, load=load_try, holdable=False)
+def try_tool(command: TryTool, *, subject: Subject, actor: Actor) -> Change:
+    server: MCPServer = subject.row
+    tool = server.tools.filter(name=command.tool).first()
+    if tool is None or not tool.is_on:
+        raise Conflict(f"{server.name} has no tool {command.tool} that is on. Look at its tools, then try again.")
+    if server.deployment is not None and server.deployment.status != DeploymentStatus.RUNNING:
+        raise Conflict(f"{server.name} is {server.deployment.status}, so nothing answers. Wait until it runs.")
+    return Change(server, None, {"tool": command.tool})
 
 
 def load_pin(command: PinTools, actor: Actor) -> Subject:

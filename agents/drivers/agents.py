@@ -133,6 +133,14 @@ class AgentDriver(DocumentDriver):
         }
 
 
+def desired_document(state: SyncState) -> JSON | None:
+    """Return what the runtime should have of this agent, as it is hashed; None while it cannot be said. A few
+    queries.
+    """
+    found = AgentDriver().load([state]).get(state.object_id)
+    return found.document if found and not found.fault else None
+
+
 def wanted(version: AgentVersion, spec: AgentSpec | str, shelf: Shelf) -> Wanted:
     """Return what an agent should be; a spec that is a text says why it could not be read. Pure."""
     agent = version.agent

@@ -8,7 +8,8 @@ A bearer opens one deployment while all of this holds:
     the principal for which the agent acts may use the server
     a session of the agent has not ended
 
-One query asks it all. Whatever is missing, the answer is the same nothing.
+Somebody who tries a tool by hand comes with a token of ours for the one deployment, and is let in while the deployment
+runs and he may use the server. One query asks it all. Whatever is missing, the answer is the same nothing.
 
 Powerloom itself is also opened by the bearer of one session's own vault, while a turn of that session is under way;
 there the agent's own credential opens the listing alone (`agents.fleet.calls`).
@@ -24,14 +25,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, UUIDField, Value, When
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
 from accounts import rbac, session_bearers
 from agents.actions import Action
 from agents.bearers import hash_of
-from agents.fleet.probing import is_probe
+from agents.fleet.probing import is_probe, tried_by
 from agents.mcp.powerloom_meta import KIND
 from agents.models import (
     AgentKind,
@@ -39,6 +40,7 @@ from agents.models import (
     Credential,
     DeploymentStatus,
     MCPDeployment,
+    MCPServer,
     WithheldServer,
 )
 
@@ -61,18 +63,20 @@ GOING = (DeploymentStatus.DESTROYING, DeploymentStatus.DESTROYED)
 @dataclass(frozen=True)
 class Admitted:
     """Who was let in to which deployment. A probe of our own is nobody's agent. `session_id` is the agent's only live
-    session, None when it has several. `bearer` is that of a session which acts for its user, empty for all others.
+    session, None when it has several; `tried_by_id` is the principal that tries a tool by hand. `bearer` is that of a
+    session which acts for its user, empty for all others.
     """
 
     deployment: MCPDeployment
     agent_id: UUID | None = None
     credential_id: UUID | None = None
     session_id: UUID | None = None
+    tried_by_id: UUID | None = None
     bearer: str = field(default="", repr=False)
 
     @property
     def is_probe(self) -> bool:
-        return self.agent_id is None
+        return self.agent_id is None and self.tried_by_id is None
 
 
 def admit(bearer: str, deployment_id: UUID) -> Admitted | None:
@@ -84,6 +88,8 @@ def admit(bearer: str, deployment_id: UUID) -> Admitted | None:
         return Admitted(deployment) if deployment else None
     if bearer.startswith(session_bearers.PREFIX):
         return _session(bearer, deployment_id)
+    if principal_id := tried_by(bearer, deployment_id):
+        return _trying(deployment_id, principal_id)
     found = _asked(hash_of(bearer), deployment_id)
     return _admitted(deployment_id, *found) if found else None
 
@@ -113,6 +119,19 @@ def _attached(agent_id: UUID, deployment_id: UUID) -> QuerySet[AgentMCPServer]:
         ~Exists(WithheldServer.objects.filter(**this)),
         rbac.permitted_to("acting", Action.MCP_SERVER_USE, ou_field="server__ou_id", resource_field="server_id"),
     )
+
+
+def _trying(deployment_id: UUID, principal_id: UUID) -> Admitted | None:
+    """Let somebody in who tries a tool by hand, while he may use the server and it runs; one query."""
+    rows = MCPServer.objects.annotate(acting=Value(principal_id, output_field=UUIDField())).filter(
+        rbac.permitted_to("acting", Action.MCP_SERVER_USE, ou_field="ou_id", resource_field="pk"),
+        deployment_id=deployment_id,
+        deployment__status=DeploymentStatus.RUNNING,
+        deployment__archived_at__isnull=True,
+        archived_at__isnull=True,
+    )
+    server = rows.select_related("deployment").first()
+    return Admitted(server.deployment, tried_by_id=principal_id) if server and server.deployment else None
 
 
 def _asked(bearer_hash: str, deployment_id: UUID) -> tuple[Any, ...] | None:

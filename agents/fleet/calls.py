@@ -140,6 +140,7 @@ def _row(admitted: Admitted, tool: str, ended: Ended, began: float) -> MCPCall:
         agent_id=admitted.agent_id,
         credential_id=admitted.credential_id,
         session_id=admitted.session_id,
+        tried_by_id=admitted.tried_by_id,
         tool=tool,
         outcome=ended.outcome,
         rule=ended.rule,

@@ -39,6 +39,26 @@ def read(kind: str, config: Mapping[str, Any], policy: Mapping[str, Any]) -> tup
     return good_config, good_policy
 
 
+WITHHELD = {"withheld": "what was posted fits no template, and may hold anything"}
+
+
+def told_or_withheld(
+    kind: str, config: Mapping[str, Any], policy: Mapping[str, Any], *, is_told: Callable[[], bool]
+) -> dict[str, Mapping[str, Any]]:
+    """Return what a command may carry of config and policy; `is_told` is asked only where they are wrong.
+
+    Raises `Invalid` for an actor who may hear what is wrong. Any other's command is refused by the bus, and it goes
+    there without what he sent: a refusal is kept in the audit trail, and a secret may stand in the wrong place.
+    """
+    try:
+        read(kind, config, policy)
+    except Invalid:
+        if is_told():
+            raise
+        return {"config_json": WITHHELD, "policy_json": WITHHELD}
+    return {"config_json": config, "policy_json": policy}
+
+
 def _read(
     reader: Callable[[Mapping[str, Any]], S], posted: Mapping[str, Any], where: str, problems: list[Problem]
 ) -> S | None:

@@ -20,7 +20,7 @@ class MCPCall(models.Model):
     """One tool call that the fleet answered. Append-only; never holds arguments, results or secrets.
 
     Agent, credential and session are kept as ids, so that the log outlives them. `session_id` is empty when the agent
-    had several sessions at once.
+    had several sessions at once. `tried_by_id` is the principal that tried the tool by hand, in place of an agent.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -29,6 +29,7 @@ class MCPCall(models.Model):
     agent_id = models.UUIDField(null=True, blank=True)
     credential_id = models.UUIDField(null=True, blank=True)
     session_id = models.UUIDField(null=True, blank=True)
+    tried_by_id = models.UUIDField(null=True, blank=True)
     tool = models.CharField(max_length=128)
     outcome = models.CharField(max_length=8, choices=CallOutcome)
     rule = models.CharField(max_length=64, blank=True)

@@ -50,6 +50,11 @@ def agents_invocable_by(actor: Actor) -> QuerySet[Agent]:
     return agents_visible_to(actor).filter(rbac.permitted(actor, Action.AGENT_INVOKE))
 
 
+def agents_among(ids: Iterable[UUID]) -> QuerySet[Agent]:
+    """Return the live agents among these, whoever may see them: to be counted, and narrowed before they are shown."""
+    return Agent.objects.filter(pk__in=list(ids), archived_at__isnull=True)
+
+
 def versions_of(agent: Agent) -> QuerySet[AgentVersion]:
     """Return every version of an agent that the caller already holds."""
     return AgentVersion.objects.filter(agent=agent)

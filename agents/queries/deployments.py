@@ -10,9 +10,10 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts import rbac
+from accounts.models import Principal
 from accounts.queries import ous_visible_to
 from agents.actions import Action
-from agents.models import CallOutcome, MCPCall, MCPDeployment, MCPTool
+from agents.models import Agent, CallOutcome, MCPCall, MCPDeployment, MCPTool
 from agents.queries.agents import agents_visible_to
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
@@ -77,6 +78,19 @@ def visible_agent_ids(actor: Actor, ids: Iterable[UUID | None]) -> set[UUID]:
     """Return those of the agents that the actor may read; one query."""
     asked = {one for one in ids if one is not None}
     return set(agents_visible_to(actor).filter(pk__in=asked).values_list("pk", flat=True)) if asked else set()
+
+
+def visible_agents(actor: Actor, ids: Iterable[UUID | None]) -> dict[UUID | None, Agent]:
+    """Return those of the agents that the actor may read, by id; one query."""
+    asked = {one for one in ids if one is not None}
+    return dict(agents_visible_to(actor).in_bulk(asked).items()) if asked else {}
+
+
+def named_principals(actor: Actor, ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
+    """Return how these principals of the actor's organization are written, by id; one query."""
+    asked = {one for one in ids if one is not None}
+    rows = Principal.objects.filter(Q(organization_id=actor.organization_id), pk__in=asked)
+    return dict(rows.values_list("pk", "ref")) if asked else {}
 
 
 def _one(rows: QuerySet[MCPDeployment], deployment_id: UUID) -> MCPDeployment:

@@ -7,11 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from agents.kinds import SyncKind
-from agents.models import Agent, AgentSkill, AgentVersion, Skill
+from agents.models import (
+    Agent,
+    AgentMCPServer,
+    AgentSkill,
+    AgentVersion,
+    Credential,
+    DeploymentStatus,
+    MCPServer,
+    MCPTool,
+    ServerState,
+    Skill,
+)
 from agents.queries.agents import agents_visible_to
+from agents.queries.credentials import credentials_visible_to
+from agents.queries.servers import servers_visible_to
 from agents.queries.skills import skills_visible_to
 from powerloom.kernel.refs import Actor
 from powerloom.reconcile import status
@@ -20,6 +33,7 @@ from powerloom.reconcile.status import SyncStatus
 
 MOST_MEASURED = 1000
 MOST_FOUND = 5
+FOREIGN = "foreign"  # in place of a template, for servers that are not ours
 
 
 def agents_matching(actor: Actor, *, text: str = "", under: str = "", sync: str = "") -> QuerySet[Agent]:
@@ -43,6 +57,61 @@ def skill_users(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, int]:
     """Return how many agents that the actor may see have each of these skills; one query."""
     rows = AgentSkill.objects.filter(skill_id__in=list(ids), agent__in=agents_visible_to(actor).values("pk"))
     return dict(rows.values_list("skill_id").annotate(Count("pk")))
+
+
+def servers_matching(
+    actor: Actor, *, text: str = "", under: str = "", kind: str = "", problems: bool | None = None
+) -> QuerySet[MCPServer]:
+    """Return the visible MCP servers with the text in a name or URL, below the OU path, of a template or "foreign";
+    `problems`: only those that somebody must look at, or only the others.
+    """
+    terms = (named_like(text) | Q(url__icontains=text) if text else Q()) & below(under)
+    if kind:
+        terms &= Q(deployment__isnull=True) if kind == FOREIGN else Q(deployment__template_kind=kind)
+    rows = servers_visible_to(actor).filter(terms)
+    if problems is None:
+        return rows
+    return rows.filter(_troubled()) if problems else rows.exclude(_troubled())
+
+
+def server_users(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return how many agents that the actor may see have each of these servers; one query."""
+    rows = AgentMCPServer.objects.filter(server_id__in=list(ids), agent__in=agents_visible_to(actor).values("pk"))
+    return dict(rows.values_list("server_id").annotate(Count("pk")))
+
+
+def credentials_matching(
+    actor: Actor, *, text: str = "", under: str = "", agent: str = "", server: str = ""
+) -> QuerySet[Credential]:
+    """Return the visible credentials of agents or for servers with the text in a name, below the OU path; `agent` and
+    `server` are ids.
+    """
+    terms = below(under, ou_field="agent__ou")
+    if text:
+        terms &= Q(agent__name__icontains=text) | Q(server__name__icontains=text)
+    for field, id_ in (("agent_id", agent), ("server_id", server)):
+        if id_:
+            terms &= Q(**{field: as_id(id_)})
+    return credentials_visible_to(actor).filter(terms)
+
+
+def as_id(text: str) -> UUID | None:
+    """Return the id that a filter names; None, which no row has, for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _troubled() -> Q:
+    """Say of servers that they do not answer, that their deployment failed, or that tools are not as they were
+    pinned.
+    """
+    as_pinned = Q(sha256=F("pinned_sha256")) & ~Q(sha256="")
+    flagged = MCPTool.objects.filter(server=OuterRef("pk")).exclude(as_pinned)
+    is_foreign = Q(deployment__isnull=True)
+    failed = Q(deployment__status=DeploymentStatus.FAILED)
+    return failed | (is_foreign & (Q(state=ServerState.FAILING) | Q(Exists(flagged))))
 
 
 def named_like(text: str) -> Q:

@@ -38,16 +38,6 @@ def radius_of(actor: Actor, agents: QuerySet[Agent]) -> Radius:
     return Radius(seen, every["agents"] - len(seen), every["live"] or 0)
 
 
-def one_agent(agent: Agent) -> QuerySet[Agent]:
-    """Return the agent as a set, for `radius_of`."""
-    return Agent.objects.filter(pk=agent.pk)
-
-
-def users_of_credential(credential: Credential) -> QuerySet[Agent]:
-    """Return the live agent that a credential is for."""
-    return Agent.objects.filter(pk=credential.agent_id, archived_at__isnull=True)
-
-
 def live_credentials_of(*, agent: Agent | None = None, server: MCPServer | None = None) -> int:
     """Return how many live credentials an agent or a server has."""
     owners = {name: row for name, row in (("agent", agent), ("server", server)) if row is not None}

@@ -52,6 +52,11 @@ def tools_of(server: MCPServer) -> list[MCPTool]:
     return list(server.tools.order_by("name"))
 
 
+def tool_named(server: MCPServer, name: str) -> MCPTool | None:
+    """Return the tool of this name, None where the server has none."""
+    return server.tools.filter(name=name).first()
+
+
 def tool_counts(ids: Iterable[UUID]) -> dict[UUID, tuple[int, int]]:
     """Return how many tools each server has seen or pinned, and how many of them are on; one query."""
     is_on = Q(sha256=F("pinned_sha256")) & ~Q(sha256="")

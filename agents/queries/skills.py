@@ -56,6 +56,11 @@ def version_of(skill: Skill, version_id: UUID) -> SkillVersion:
     return version
 
 
+def version_numbered(skill: Skill, number: int) -> SkillVersion | None:
+    """Return the version of this number, None where there is none."""
+    return versions_of(skill).filter(number=number).first()
+
+
 def content_of(version: SkillVersion) -> bytes:
     """Return the archive of a version; it may be large, so it is read only for who looks into it."""
     found = SkillVersion.objects.values_list("archive", flat=True).get(pk=version.pk)

@@ -1,37 +1,52 @@
-"""Console views of agents: the list, one agent with its tabs, and the reset of a parked one."""
+"""Console views of agents: the list, and one agent with its tabs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any  # template context
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from accounts.reasons import reasons_against
-from agents import connections, queries, standing
+from accounts.places import reason_against_new
+from accounts.reasons import Reason, reasons_against
+from agents import connections, queries, standing, withholding
 from agents.actions import Action
-from agents.commands import ResetAgentSync
+from agents.drivers.agents import desired_document
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentVersion
 from agents.queries.agents import attachments_of, versions_of
+from agents.queries.credentials import credentials_visible_to
 from agents.queries.lists import agents_matching, sync_states, versions_before
 from agents.queries.server_attachments import server_attachments_of
 from agents.standing import Standing
-from powerloom.commands.bus import submit
-from powerloom.commands.registry import Done, Held
+from agents.views.attachments import attaching_server, attaching_skill
+from powerloom.reconcile.queries import status_of
 from powerloom.reconcile.status import SyncStatus
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
 from powerloom.web.lists import page_of
-from powerloom.web.pages import fragment, held, page, said, signed_in
+from powerloom.web.pages import fragment, page, signed_in
+from powerloom.web.tabs import FIRST, Tab, elsewhere, tabbed
 
 ROWS = 50
 VERSIONS = 20
+MOST_COMPARED = 200  # versions that a choice offers
 EXAMPLE = 'curl -H "Authorization: Bearer $TOKEN" {base}/api/agents -d \'{{"name": "code-reviewer", …}}\''
+
+ACTIONS = (
+    Action.AGENT_ARCHIVE,
+    Action.AGENT_ATTACH_MCP_SERVER,
+    Action.AGENT_ATTACH_SKILL,
+    Action.AGENT_DETACH_MCP_SERVER,
+    Action.AGENT_DETACH_SKILL,
+    Action.AGENT_INVOKE,
+    Action.AGENT_RESET_SYNC,
+    Action.AGENT_RESTORE,
+    Action.AGENT_UPDATE,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
         kept=chosen.kept(by_form=frozenset({"q", "sync"})),
         sync_states=[(word.value, word.value.capitalize()) for word in SyncStatus],
         bare=request.path,
+        new_refusal=reason_against_new(request, Action.AGENT_CREATE),
         line=EXAMPLE.format(base=request.build_absolute_uri("/").rstrip("/")),
     )
 
@@ -70,13 +86,8 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 def agent_detail(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     """One agent: where it stands, and the tab that `?tab=` names."""
     agent = queries.agent_for_read(actor_of(request), agent_id)
-    key = request.GET.get("tab", "")
-    tab = TABS.get(key) or TABS[OVERVIEW]
-    context = _head(request, agent) | tab.context(request, agent)
-    if request.headers.get("HX-Request"):
-        return fragment(request, tab.fragment or tab.template, **context)
-    tabs = [_link(agent, name, one, current=one is tab) for name, one in TABS.items()]
-    return fragment(request, "agents/agent.html", **context, tabs=tabs, tab_template=tab.template)
+    address = reverse("agents:detail", args=[agent.id])
+    return tabbed(request, TABS, agent, "agents/agent.html", _head(request, agent), address)
 
 
 @signed_in
@@ -87,17 +98,6 @@ def agent_state(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     return fragment(request, "agents/_state.html", standing=standing.of([agent])[agent.id])
 
 
-@signed_in
-@require_POST
-def reset_sync(request: HttpRequest, agent_id: UUID) -> HttpResponse:
-    """Let the reconciler try a parked agent again."""
-    match submit(ResetAgentSync(agent_id=agent_id), actor=actor_of(request)):
-        case Done():
-            return said(request, "Reset. The reconciler tries again now.")
-        case Held(request=ask):
-            return held(request, ask)
-
-
 def _lines(agents: list[Agent]) -> list[Line]:
     states, latest = standing.of(agents), queries.latest_versions(agents)
     return [Line(agent, states[agent.id], _model(latest[agent.id])) for agent in agents]
@@ -105,17 +105,11 @@ def _lines(agents: list[Agent]) -> list[Line]:
 
 def _head(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     now = standing.of([agent])[agent.id]
-    target = agent.target()
-    against = reasons_against(actor_of(request), target, [Action.AGENT_INVOKE, Action.AGENT_RESET_SYNC])
-    not_live = "" if now.live else f"Not live yet: {now.why}."
-    return {
-        "agent": agent,
-        "standing": now,
-        "refusals": {
-            "invoke": against[Action.AGENT_INVOKE] or not_live,
-            "reset": against[Action.AGENT_RESET_SYNC],
-        },
-    }
+    against = reasons_against(actor_of(request), agent.target(), ACTIONS)
+    refusals = {action.partition(":")[2]: reason for action, reason in against.items()}
+    if not now.live:
+        refusals["invoke"] = refusals["invoke"] or Reason(f"Not live yet: {now.why}.")
+    return {"agent": agent, "standing": now, "refusals": refusals}
 
 
 def _overview(request: HttpRequest, agent: Agent) -> dict[str, Any]:
@@ -131,29 +125,71 @@ def _prompt(request: HttpRequest, agent: Agent) -> dict[str, Any]:
 def _skills(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     attached = attachments_of(agent)
     states = sync_states(SyncKind.SKILL, [one.skill_id for one in attached if one.skill_id])
-    rows = [(one, standing.word_of(states.get(one.skill_id)) if one.skill_id else "") for one in attached]
-    return {"attachments": rows, "line": _line_for(request, agent, "skills", "skill_id")}
+    withheld = {one["skill_id"]: one["why"] for one in withholding.reasons(agent, attached)}
+    rows = [
+        (
+            one,
+            standing.word_of(states.get(one.skill_id)) if one.skill_id else "",
+            withheld.get(str(one.skill_id), ""),
+        )
+        for one in attached
+    ]
+    deed = attaching_skill(request, agent)
+    return {
+        "attachments": rows,
+        "deed": deed,
+        "form": deed.form,
+        "line": _line_for(request, agent, "skills", "skill_id"),
+    }
 
 
 def _servers(request: HttpRequest, agent: Agent) -> dict[str, Any]:
-    line = _line_for(request, agent, "mcp-servers", "mcp_server_registration_id")
-    return {"connections": connections.lent_to(agent, server_attachments_of(agent)), "line": line}
+    deed = attaching_server(request, agent)
+    return {
+        "connections": connections.lent_to(agent, server_attachments_of(agent)),
+        "deed": deed,
+        "form": deed.form,
+        "line": _line_for(request, agent, "mcp-servers", "mcp_server_registration_id"),
+    }
+
+
+def _credentials(request: HttpRequest, agent: Agent) -> dict[str, Any]:
+    actor = actor_of(request)
+    attached = [row.server for row in server_attachments_of(agent)]
+    held = {row.server_id: row for row in credentials_visible_to(actor).filter(agent=agent)}
+    servers = {server.id: server for server in (*attached, *(row.server for row in held.values()))}
+    stands = connections.of(agent.id, servers)
+    against = reasons_against(actor, agent.target(), [Action.CREDENTIAL_CREATE, Action.CREDENTIAL_READ])
+    return {
+        "lines": [(server, held.get(id_), stands[id_]) for id_, server in servers.items()],
+        "create_refusal": against[Action.CREDENTIAL_CREATE],
+        "read_refusal": against[Action.CREDENTIAL_READ],
+    }
 
 
 def _versions(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     found = page_of(request, versions_of(agent), size=VERSIONS)
     before = {version.number: version.spec for version in versions_before(found.rows)}
     steps = [(version, before.get(version.number - 1)) for version in found.rows]
-    return {"steps": steps, "page": found}
+    numbers = list(versions_of(agent).order_by("-number").values_list("number", flat=True)[:MOST_COMPARED])
+    return {"steps": steps, "page": found, "numbers": numbers, "compared": _compared(request, agent)}
+
+
+def _compared(request: HttpRequest, agent: Agent) -> dict[str, Any] | None:
+    """Return the two versions that `?a=` and `?b=` name with their specs; None when they name none."""
+    asked = [request.GET.get(name, "") for name in ("a", "b")]
+    if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in asked):
+        return None
+    specs = dict(versions_of(agent).filter(number__in=map(int, asked)).values_list("number", "spec"))
+    a, b = (int(text) for text in asked)
+    return {"a": a, "b": b, "before": specs[a], "after": specs[b]} if {a, b} <= specs.keys() else None
 
 
 def _sync(request: HttpRequest, agent: Agent) -> dict[str, Any]:
-    return {"state": sync_states(SyncKind.AGENT, [agent.id]).get(agent.id)}
-
-
-def _elsewhere(request: HttpRequest, agent: Agent) -> dict[str, Any]:
-    """The tab is another app's part; the page fetches it from there."""
-    return {}
+    state = sync_states(SyncKind.AGENT, [agent.id]).get(agent.id)
+    report = status_of(SyncKind.AGENT, [agent.id]).get(agent.id)
+    desired = desired_document(state) if state else None
+    return {"state": state, "report": report, "desired": desired, "actual": state.actual if state else None}
 
 
 def _model(version: AgentVersion) -> str:
@@ -166,29 +202,14 @@ def _line_for(request: HttpRequest, agent: Agent, part: str, names: str) -> str:
     return f'curl -H "Authorization: Bearer $TOKEN" {base} -d \'{{"{names}": "…"}}\''
 
 
-@dataclass(frozen=True)
-class Tab:
-    """One tab: its word, its template, what it reads, and the part of it that keeps itself fresh."""
-
-    word: str
-    template: str
-    context: Callable[[HttpRequest, Agent], dict[str, Any]]
-    fragment: str = ""
-
-
-OVERVIEW = ""
-TABS = {
-    OVERVIEW: Tab("Overview", "agents/_overview.html", _overview, "agents/_notice.html"),
+TABS: dict[str, Tab[Agent]] = {
+    FIRST: Tab("Overview", "agents/_overview.html", _overview, "agents/_notice.html"),
     "prompt": Tab("Prompt and model", "agents/_prompt.html", _prompt),
     "skills": Tab("Skills", "agents/_skills.html", _skills),
     "servers": Tab("MCP", "agents/_servers.html", _servers),
+    "credentials": Tab("Credentials", "agents/_credentials.html", _credentials),
     "versions": Tab("Versions", "agents/_versions.html", _versions),
-    "sessions": Tab("Sessions", "agents/_sessions.html", _elsewhere),
+    "sessions": Tab("Sessions", "agents/_sessions.html", elsewhere),
     "sync": Tab("Sync", "agents/_sync.html", _sync, "agents/_sync_facts.html"),
-    "audit": Tab("Audit", "agents/_audit.html", _elsewhere),
+    "audit": Tab("Audit", "agents/_audit.html", elsewhere),
 }
-
-
-def _link(agent: Agent, key: str, tab: Tab, *, current: bool) -> dict[str, Any]:
-    address = reverse("agents:detail", args=[agent.id])
-    return {"name": tab.word, "url": f"{address}?tab={key}" if key else address, "current": current}

@@ -62,8 +62,11 @@ def field_changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -
 
 
 def _side(value: Any) -> str | None:
-    if value is ABSENT:
-        return None
+    return None if value is ABSENT else shown(value)
+
+
+def shown(value: Any) -> str:
+    """Return a JSON value as text: a string as it is, anything else as JSON."""
     return visible(value if isinstance(value, str) else pretty(value))
 
 

@@ -41,6 +41,30 @@ STATES: dict[str, dict[str, Badge]] = {
         "expired": Badge("Expired", "bad", "clock"),
         "voided": Badge("Voided", "bad", "ban"),
     },
+    "server": {
+        "verified": Badge("Verified", "ok", "check", calm=True),
+        "unverified": Badge("Unverified", "busy", "circle-dashed"),
+        "failing": Badge("Failing", "bad", "circle-alert"),
+    },
+    "deployment": {
+        "pending": Badge("Pending", "busy", "circle-dashed"),
+        "deploying": Badge("Deploying", "busy", "refresh-cw"),
+        "running": Badge("Running", "ok", "check", calm=True),
+        "failed": Badge("Failed", "bad", "circle-x"),
+        "destroying": Badge("Destroying", "off", "trash-2"),
+        "destroyed": Badge("Destroyed", "off", "trash-2", calm=True),
+    },
+    "tool": {
+        "on": Badge("On", "ok", "check", calm=True),
+        "new": Badge("New, off", "warn", "circle-dashed", calm=True),
+        "changed": Badge("Changed, off", "bad", "git-compare", calm=True),
+        "gone": Badge("Gone, off", "off", "circle-x", calm=True),
+    },
+    "call": {
+        "ok": Badge("Answered", "ok", "check", calm=True),
+        "error": Badge("Error", "bad", "circle-alert", calm=True),
+        "denied": Badge("Denied", "warn", "ban", calm=True),
+    },
     "session": {
         "pending": Badge("Pending", "busy", "circle-dashed"),
         "running": Badge("Running", "busy", "play"),

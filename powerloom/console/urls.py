@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from powerloom.console import access, audit, overview, palette, views, webhooks
+from powerloom.console import access, audit, manifests, overview, palette, views, webhooks
 
 app_name = "console"
 urlpatterns = [
     path("", overview.home, name="home"),
+    path("agents/new/manifest", manifests.new_agent_manifest, name="new_agent_manifest"),
+    path("agents/<uuid:agent_id>/manifest", manifests.agent_manifest, name="agent_manifest"),
+    path("agents/<uuid:agent_id>/edit/manifest", manifests.edited_agent_manifest, name="edited_agent_manifest"),
     path("favicon.ico", views.favicon),
     path("audit", audit.audit, name="audit"),
     path("audit/chain", audit.audit_chain, name="audit_chain"),

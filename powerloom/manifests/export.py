@@ -35,10 +35,27 @@ def exported(path: str, actor: Actor) -> str:
     top = accounts.ous_visible_to(actor).filter(path=f"{path}/").first()
     if top is None:
         raise NotFound
-    subtree = Subtree(top, actor)
+    return _as_yaml(Subtree(top, actor))
+
+
+def exported_agent(agent: Agent, actor: Actor) -> str:
+    """Return one agent, which the actor may read, with what is attached to it, as YAML."""
+    return _as_yaml(OneAgent(agent, actor))
+
+
+def drafted_agent(metadata: JSON, spec: JSON, fixed: JSON) -> str:
+    """Return an agent that nobody has declared yet as YAML: where it would be, what it should be, whose it is."""
+    return dumped([_agent_document(metadata, spec, fixed)])
+
+
+def dumped(documents: Iterable[JSON]) -> str:
+    """Return documents as people write them."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _as_yaml(subtree: Subtree) -> str:
     documents = list(subtree.documents())
-    notes = "".join(f"# Not in this manifest: {note}\n" for note in subtree.notes)
-    return notes + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return "".join(f"# Not in this manifest: {note}\n" for note in subtree.notes) + dumped(documents)
 
 
 class Subtree:
@@ -117,11 +134,8 @@ class Subtree:
     def _agents(self) -> Iterator[JSON]:
         versions = latest_versions(self._rows)
         for row in self._rows:
-            spec = versions[row.pk].spec
-            said = {name: spec[name] for name in ("description", "max_duration") if spec.get(name) is not None}
             fixed = {"owner_principal_ref": row.owner_principal.ref, "agent_kind": row.agent_kind}
-            wanted = {name: spec[name] for name in ("display_name", "model", "system_prompt", "tools", "metadata")}
-            yield _document("Agent", _place(row), {**wanted, **said, **fixed})
+            yield _agent_document(_place(row), versions[row.pk].spec, fixed)
 
     def _agent_skills(self) -> Iterator[JSON]:
         rows = AgentSkill.objects.filter(agent__in=self._ids).select_related("agent__ou").order_by("pk")
@@ -190,6 +204,31 @@ class Subtree:
         named = {row.principal_id for row in found if row.principal.kind == "agent"}
         seen = set(agents.agents_visible_to(self._actor).filter(Q(pk__in=named)).values_list("pk", flat=True))
         return [row for row in found if row.principal.kind != "agent" or row.principal_id in seen]
+
+
+class OneAgent(Subtree):
+    """One agent with its attachments and credentials."""
+
+    def __init__(self, agent: Agent, actor: Actor) -> None:
+        super().__init__(agent.ou, actor)
+        self._agent = agent
+
+    def documents(self) -> Iterator[JSON]:
+        """Return every document, in the order in which they would be applied."""
+        yield from self._agents()
+        yield from self._agent_skills()
+        yield from self._agent_servers()
+        yield from self._credentials()
+
+    @cached_property
+    def _rows(self) -> list[Agent]:
+        return [self._agent]
+
+
+def _agent_document(metadata: JSON, spec: JSON, fixed: JSON) -> JSON:
+    said = {name: spec[name] for name in ("description", "max_duration") if spec.get(name) is not None}
+    wanted = {name: spec[name] for name in ("display_name", "model", "system_prompt", "tools", "metadata")}
+    return _document("Agent", metadata, {**wanted, **said, **fixed})
 
 
 def _document(kind: str, metadata: JSON, spec: JSON | None = None) -> JSON:

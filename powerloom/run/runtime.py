@@ -15,7 +15,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 60
+START_SECONDS = 20
 GRACE_SECONDS = 3
 RESTART_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1  # prctl(2)

@@ -8,6 +8,7 @@ The same deed is a page of its own (`deed.html`) or a part of another (`parts/de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any  # template context
@@ -67,7 +68,7 @@ class Deed:
     @property
     def key(self) -> str:
         """What tells this form from another on the same page."""
-        return "deed" + "-".join(self.url.split("/"))
+        return "deed" + re.sub(r"[^a-z0-9]+", "-", self.url.partition("?")[0])
 
 
 def sent(request: HttpRequest) -> QueryDict | None:

@@ -76,6 +76,12 @@ def span(seconds: int) -> str:
 
 
 @register.filter
+def as_text(value: Any) -> str:
+    """Return a JSON value as text from elsewhere is shown; nothing at all as a dash."""
+    return "–" if value is None else reading.shown(value)
+
+
+@register.filter
 def duration(length: timedelta | float | None) -> str:
     """Return a length of time with its seconds: `4.2 s`, `3 m 05 s`, `1 h 02 m`."""
     if length is None:

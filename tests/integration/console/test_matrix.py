@@ -5,7 +5,7 @@ The agent, the session and a held request lie in engineering; session and reques
 signed in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +13,20 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts.models import OU, AccessToken, Binding, Group, Role
+from accounts.models import AccessToken, Binding, Group, Role, Secret
 from accounts.roles import builtin_id
 from agents.commands import GrantSkill
 from agents.kinds import SyncKind
-from agents.models import Agent, Skill, SkillVersion
+from agents.models import Agent, Credential, MCPServer, Skill, SkillVersion
+from agents.spec import Tools
 from approvals.models import ApprovalPolicy, ApprovalRequest, Webhook
 from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession, Status
+from tests.connected import attach_server, make_server, pin
 from tests.declared import done, make_live, make_skill, make_version
+from tests.deployed import make_deployment
 from tests.held import held_agent, make_policy
+from tests.integration.console.test_room_pages import make_secret
 from tests.world import World, bind, console_of, make_group, make_role, make_token
 
 pytestmark = pytest.mark.once
@@ -90,6 +94,37 @@ READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
     "agents:list": (200, 200, 200, 200, 200, 302),
     "agents:detail": (200, 200, 200, 200, 404, 302),
     "agents:state": (200, 200, 200, 200, 404, 302),
+    "agents:create": (200, 200, 200, 200, 200, 302),
+    "agents:edit": (200, 200, 200, 200, 404, 302),
+    "agents:archive": (200, 200, 200, 200, 404, 302),
+    "agents:attach_skill": (200, 200, 200, 200, 404, 302),
+    "agents:attach_server": (200, 200, 200, 200, 404, 302),
+    "agents:server_settings": (200, 200, 200, 200, 404, 302),
+    "console:agent_manifest": (200, 200, 200, 200, 404, 302),
+    "agents:servers": (200, 200, 200, 200, 200, 302),
+    "agents:server_gallery": (200, 200, 200, 200, 200, 302),
+    "agents:server_register": (200, 200, 200, 200, 200, 302),
+    "agents:deploy": (200, 200, 200, 200, 200, 302),
+    "agents:server": (200, 200, 200, 200, 404, 302),
+    "agents:server_state": (200, 200, 200, 200, 404, 302),
+    "agents:server_edit": (200, 200, 200, 200, 404, 302),
+    "agents:server_destroy": (200, 200, 200, 200, 404, 302),
+    "agents:server_probe": (200, 200, 200, 200, 404, 302),
+    "agents:server_try": (200, 200, 200, 200, 404, 302),
+    "agents:deployment": (302, 302, 302, 404, 404, 302),
+    "agents:deployment_policy": (200, 200, 200, 404, 404, 302),
+    "agents:deployment_config": (200, 200, 200, 404, 404, 302),
+    "agents:credentials": (200, 200, 200, 200, 200, 302),
+    "agents:credential_create": (200, 200, 200, 200, 200, 302),
+    "agents:credential": (200, 200, 200, 404, 404, 302),
+    "agents:credential_rotate": (200, 200, 200, 404, 404, 302),
+    "agents:credential_delete": (200, 200, 200, 404, 404, 302),
+    "agents:secret_users": (200, 200, 200, 404, 404, 302),
+    "accounts:secrets": (200, 200, 200, 200, 200, 302),
+    "accounts:secret_create": (200, 200, 200, 200, 200, 302),
+    "accounts:secret": (200, 200, 200, 404, 404, 302),
+    "accounts:secret_rotate": (200, 200, 200, 404, 404, 302),
+    "accounts:secret_delete": (200, 200, 200, 404, 404, 302),
     "agents:skills": (200, 200, 200, 200, 200, 302),
     "agents:skill": (200, 200, 200, 200, 404, 302),
     "agents:skill_create": (200, 200, 200, 200, 200, 302),
@@ -150,6 +185,35 @@ ACTS = {
     "organization:binding_new": (204, 204, 403, 403, 422, 204),
     "organization:binding_end": (204, 204, 403, 404, 404, 204),
     "agents:reset_sync": (200, 200, 403, 403, 404, 204),
+    "console:new_agent_manifest": (200, 200, 200, 200, 200, 204),  # writes nothing
+    "console:edited_agent_manifest": (200, 200, 200, 200, 404, 204),
+    "agents:create": (202, 202, 422, 422, 422, 204),
+    "agents:edit": (204, 204, 403, 403, 404, 204),
+    "agents:archive": (422, 422, 422, 422, 404, 204),  # the name typed is another's
+    "agents:restore": (204, 204, 403, 403, 404, 204),
+    "agents:attach_skill": (204, 204, 403, 403, 404, 204),
+    "agents:detach_skill": (404, 404, 404, 404, 404, 204),  # it has none
+    "agents:attach_server": (204, 204, 422, 422, 404, 204),  # who may use none cannot choose one
+    "agents:server_settings": (204, 204, 403, 403, 404, 204),
+    "agents:detach_server": (204, 204, 403, 403, 404, 204),
+    "agents:server_register": (204, 204, 422, 422, 422, 204),
+    "agents:deploy": (204, 204, 422, 422, 422, 204),
+    "agents:server_edit": (204, 204, 403, 403, 404, 204),
+    "agents:server_destroy": (422, 422, 422, 422, 404, 204),  # the name typed is another's
+    "agents:server_probe": (409, 409, 403, 403, 404, 204),  # its deployment looks at it
+    "agents:server_pin": (409, 409, 403, 403, 404, 204),
+    "agents:server_try": (409, 409, 403, 403, 404, 204),  # it does not run yet
+    "agents:deployment_policy": (204, 204, 403, 404, 404, 204),
+    "agents:deployment_config": (204, 204, 403, 404, 404, 204),
+    "agents:deployment_retry": (409, 409, 403, 404, 404, 204),
+    "agents:credential_create": (422, 422, 422, 422, 422, 204),
+    "agents:credential_rotate": (204, 204, 403, 404, 404, 204),
+    "agents:credential_delete": (422, 422, 422, 404, 404, 204),  # the name typed is another's
+    "agents:credential_reveal": (409, 403, 403, 404, 404, 204),
+    "agents:credential_reset_sync": (200, 200, 403, 404, 404, 204),
+    "accounts:secret_create": (204, 204, 422, 422, 422, 204),
+    "accounts:secret_rotate": (204, 204, 403, 404, 404, 204),
+    "accounts:secret_delete": (422, 422, 422, 404, 404, 204),  # the name typed is another's
     "agents:skill_create": (204, 204, 422, 422, 422, 204),  # without a place to choose, the form cannot be right
     "agents:skill_edit": (204, 204, 403, 403, 404, 204),
     "agents:skill_archive": (204, 204, 403, 403, 404, 204),
@@ -204,6 +268,19 @@ FORM = {  # as a person would fill any of the forms
     "quorum": "1",
     "time": "7",
     "unit": "86400",
+    "generation": "1",
+    "model": "claude-sonnet-4-6",
+    "system_prompt": "x",
+    "owner": "user:bob@acme.example",
+    "agent_kind": "user",
+    **{f"tool_{name}": "always_allow" for name in Tools.model_fields},
+    "skill": "pdf",
+    "permission": "always_ask",
+    "skip_validation": "on",
+    "seen": f"{'a' * 64} echo",
+    "arguments.text": "x",
+    "kind": "opaque",
+    "value": "x",
 }
 
 
@@ -221,6 +298,12 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     Webhook.objects.create(
         organization=world.acme, name="engineering", url="https://hooks.example/x"
     )  # it has no secret
+    deployment = make_deployment(world.alice, world.engineering)
+    pin(deployment.registration, "echo")
+    attach_server(world.alice, agent, deployment.registration)
+    make_server(world.engineering)
+    make_secret(world.alice, world.engineering)
+    Agent.objects.filter(pk=agent.pk).update(generation=1)  # as the forms say
 
 
 def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -234,6 +317,7 @@ def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, l
 
 PARTS = dict(addresses(get_resolver().url_patterns))
 QUERIES = {  # what an address is asked with
+    "agents:server_try": "?tool=echo",
     "accounts:scopes": "?room=/agents",
     "console:ask_access": "?action=agent:update&ou=/acme/engineering",
     "organization:explain": "?action=agent:update&ou=/acme/engineering",
@@ -258,8 +342,15 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "binding_id": Binding.objects.get(role__name="SkillUser", resource_id=None).id,
         "pane": "diagnosis",
     }
-    skill = Skill.objects.get()
+    skill, credential = Skill.objects.get(), Credential.objects.get()
     things |= {
+        "server_id": credential.server_id,
+        "deployment_id": credential.server.deployment_id,
+        "credential_id": credential.id,
+        "secret_id": Secret.objects.get().id,
+        "kind": "echo",
+        "number": 1,
+        "skill": "pdf",
         "skill_id": skill.id,
         "version_id": SkillVersion.objects.get().id,
         "grant_id": Binding.objects.get(resource_id=skill.id).id,
@@ -275,37 +366,47 @@ def test_every_address_stands_in_the_table() -> None:
     assert set(PARTS) == {*READS, *ACTS} | OPEN
 
 
-@pytest.mark.parametrize("name", READS)
-def test_who_may_open_it(world: World, agent: Agent, session: AgentSession, name: str) -> None:
-    url = url_of(name, world, agent, session)
-    assert tuple(browser_of(member, world).get(url).status_code for member in CAST) == READS[name]
+@pytest.mark.parametrize("member", CAST)
+def test_who_may_open_what(world: World, agent: Agent, session: AgentSession, member: str) -> None:
+    browser = browser_of(member, world)
+    found = {name: undone(browser.get, url_of(name, world, agent, session)).status_code for name in READS}
+    assert found == {name: statuses[CAST.index(member)] for name, statuses in READS.items()}
 
 
-@pytest.mark.parametrize("name", ACTS)
-def test_who_may_do_it(world: World, agent: Agent, session: AgentSession, name: str) -> None:
+@pytest.mark.parametrize("member", CAST)
+def test_who_may_do_what(world: World, agent: Agent, session: AgentSession, member: str) -> None:
     make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     AgentSession.objects.filter(pk=session.pk).update(status=Status.RUNNING)
-    url = url_of(name, world, agent, session)
-    answers = {member: undone(browser_of(member, world), url) for member in CAST}
-    assert tuple(answer.status_code for answer in answers.values()) == ACTS[name]
-    assert answers["-"].headers["HX-Redirect"].startswith("/sign-in")
+    browser, form = browser_of(member, world), form_for(world)
+    answers = {name: undone(browser.post, url_of(name, world, agent, session), form) for name in ACTS}
+    found = {name: answer.status_code for name, answer in answers.items()}
+    assert found == {name: statuses[CAST.index(member)] for name, statuses in ACTS.items()}
+    if member == "-":
+        assert all(answer.headers["HX-Redirect"].startswith("/sign-in") for answer in answers.values())
 
 
-def undone(browser: Client, url: str) -> Any:
-    """Post, and take back what came of it, so that everyone finds the same."""
+def form_for(world: World) -> dict[str, Any]:
+    """Every field that a form may have, about what is there."""
+    return FORM | {
+        "ou_id": str(world.engineering.id),
+        "ids": str(ApprovalRequest.objects.get().id),
+        "agent_id": str(Agent.objects.get().id),
+        "server": str(MCPServer.objects.get(deployment=None).id),
+    }
+
+
+def undone(ask: Callable[..., Any], url: str, form: dict[str, Any] | None = None) -> Any:
+    """Ask, and take back what came of it, a refusal in the trail too, so that every address finds the same."""
     block = transaction.atomic()
     block._from_testcase = True  # type: ignore[attr-defined]  # the bus wants the outermost block, as in any test
     with block:
-        asked = str(ApprovalRequest.objects.get().id)
-        there = {"ou_id": str(OU.objects.get(path="/acme/engineering/").id), "agent_id": str(Agent.objects.get().id)}
-        form = FORM | there | {"ids": asked}
-        answer = browser.post(url, form, headers={"HX-Request": "true"})
+        answer = ask(url, form, headers={"HX-Request": "true"}) if form else ask(url)
         transaction.set_rollback(True)
     return answer
 
 
-@pytest.mark.parametrize("name", [name for name in ACTS if name not in READS])
 def test_nothing_is_done_by_opening_an_address(
-    world: World, alice: Client, agent: Agent, session: AgentSession, name: str
+    world: World, alice: Client, agent: Agent, session: AgentSession
 ) -> None:
-    assert alice.get(url_of(name, world, agent, session)).status_code == 405
+    acts = [name for name in ACTS if name not in READS]
+    assert {alice.get(url_of(name, world, agent, session)).status_code for name in acts} == {405}
