@@ -50,6 +50,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A page without cookies; what goes wrong on it unseen is shown at the end of its test."""
     wrong: list[str] = []
     with chromium.new_context() as context:
+        context.set_default_timeout(PATIENCE * 1000)
         context.on("weberror", lambda error: wrong.append(str(error.error)))
         context.on("console", lambda message: wrong.extend(refusals(message)))
         yield context.new_page()

@@ -3,42 +3,63 @@ the file.
 """
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, WebSocketRoute, expect
 
+from powerloom.cma.local.app import BETA
+from tests.local_runtime import LocalRuntime, local_runtime
 from tests.product import ROOT, Product, environment_for, product
 
 SERIOUS = {"serious", "critical"}
 PROMPT = "Review the migration in PR #42 for safety issues."
+PHONE: ViewportSize = {"width": 360, "height": 740}
 COLORS = {"runOnly": ["color-contrast"]}  # the themes differ in nothing else
 EVENTS = "els => els.map(el => el.id + ' ' + el.textContent.replace(/\\s+/g, ' '))"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRuntime]:
+    """The runtime of the served product, where another hand may change things."""
+    with local_runtime(tmp_path_factory.mktemp("runtime")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, runtime: LocalRuntime) -> Iterator[Product]:
     """The product after its first run: a live agent and one session."""
-    with product(tmp_path_factory.mktemp("console") / "home") as up:
-        up.wait_told("Serving on")
+    home = tmp_path_factory.mktemp("console") / "home"
+    with product(home, POWERLOOM_CMA_URL=runtime.url, ANTHROPIC_API_KEY=runtime.key) as up:
+        up.wait_told("Serving on", within=300)
         yield up
         up.stop()
 
 
 @pytest.fixture
-def admin(page: Page, served: Product) -> Page:
+def admin(page: Page, served: Product) -> Iterator[Page]:
     """A page that is signed in, and on which nothing may go wrong unseen nor reach another host."""
+    wrong = watch_for_others(page, served)
+    sign_in(page, served)
+    yield page
+    assert wrong == []
+
+
+def watch_for_others(page: Page, served: Product) -> list[str]:
+    """Return the list that grows by every error on the console of the page, and by every request to another host."""
     wrong: list[str] = []
     own = urlsplit(served.url).netloc
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: wrong.append(request.url) if urlsplit(request.url).netloc != own else None)
-    sign_in(page, served)
-    return page
+    return wrong
 
 
 def sign_in(page: Page, served: Product, email: str = "admin@dev.local") -> None:
@@ -181,16 +202,16 @@ def test_closing_and_deleting_ask_and_then_happen(admin: Page, served: Product) 
 def test_the_keyboard_finds_filter_keys_and_rooms(admin: Page, served: Product) -> None:
     admin.goto(f"{served.url}/agents")
     admin.keyboard.press("/")
-    expect(admin.get_by_label("Name")).to_be_focused()
+    expect(admin.locator("[data-filter]")).to_be_focused()
     admin.keyboard.type("g?")
-    expect(admin.get_by_label("Name")).to_have_value("g?")
-    admin.get_by_role("heading", name="Agents").click()
+    expect(admin.locator("[data-filter]")).to_have_value("g?")
+    admin.get_by_role("heading", name="Agents", exact=True).click()
     admin.keyboard.press("?")
     expect(admin.get_by_role("dialog", name="Keys")).to_be_visible()
     admin.keyboard.press("Escape")
     admin.keyboard.press("g")
     admin.keyboard.press("s")
-    expect(admin.get_by_role("heading", name="Sessions")).to_be_visible()
+    expect(admin.get_by_role("heading", name="Sessions", exact=True)).to_be_visible()
 
 
 def test_the_scope_is_chosen_from_the_tree(admin: Page, served: Product) -> None:
@@ -219,6 +240,90 @@ def test_a_page_of_a_stopped_list_grows_fresh_by_itself(admin: Page, served: Pro
         invoke(other, served)
     expect(admin.get_by_role("button", name="1 new")).to_be_visible()
     assert admin.locator("tr[data-row]").count() == rows, "a new row pushed what one reads"
+
+
+def ou_id_of(api: httpx.Client, path: str) -> str:
+    """Return the id of an OU."""
+    tree, found = list(api.get("/ous/tree").json()), {}
+    while tree:
+        node = tree.pop()
+        found[node["path"]] = node["id"]
+        tree += node["children"]
+    return str(found[path])
+
+
+def test_a_held_change_appears_is_approved_by_keyboard_on_a_phone_and_applies(page: Page, served: Product) -> None:
+    admin, erin = served.client("admin@dev.local"), served.client("erin@dev.local")
+    ou_id = ou_id_of(admin, "/dev-org/engineering")
+    approver = next(role["id"] for role in admin.get("/roles").json() if role["name"] == "Approver")
+    gate = {"name": "new-agents", "scope_ou_id": ou_id, "action_pattern": "agent:create", "approver_role_id": approver}
+    policy = admin.post("/approval-policies", json=gate).raise_for_status().json()
+    ask = {"ou_id": ou_id, "model": "claude-sonnet-4-6", "system_prompt": "Write notes.", "agent_kind": "user"}
+    page.set_viewport_size(PHONE)
+    wrong = watch_for_others(page, served)
+    sign_in(page, served, "vera@dev.local")
+    page.goto(f"{served.url}/approvals")
+    expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
+    for name in ("first-notes", "second-notes"):
+        assert erin.post("/agents", json={**ask, "name": name, "display_name": name}).status_code == 202
+        if name == "first-notes":
+            expect(page.locator("[data-card]")).to_have_count(1)
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    expect(page.locator("[data-card]")).to_have_count(1)
+    expect(page.locator("[data-card]")).to_contain_text("Write notes.")
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    page.keyboard.type("Fine.")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.gone")).to_contain_text("Approved")
+    page.get_by_role("button", name="1 new").click()
+    expect(page.locator("[data-card]")).to_contain_text("second-notes")
+    expect(page.locator("article.gone")).to_have_count(0)
+    page.wait_for_load_state()
+    page.keyboard.press("x")
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.gone")).to_contain_text("Rejected")
+    page.goto(f"{served.url}/approvals?tab=recent")
+    expect(page.locator("tbody")).to_contain_text("Applied")
+    agents = {agent["name"] for agent in admin.get("/agents").json()}
+    assert "first-notes" in agents
+    assert "second-notes" not in agents
+    assert wrong == []
+    admin.post(
+        f"/approval-policies/{policy['id']}/switch-off", json={"reason": "The story is told."}
+    ).raise_for_status()
+
+
+def test_drift_appears_with_its_diff_and_what_is_parked_is_reset(
+    admin: Page, served: Product, runtime: LocalRuntime
+) -> None:
+    open_agent(admin, served)
+    expect(admin.locator(".page-head")).to_contain_text("Synced")
+    admin.goto(f"{admin.url}?tab=sync")
+    remote_id = admin.get_by_text(re.compile("^agent_")).inner_text().split()[0]
+    headers = {"x-api-key": runtime.key, "anthropic-version": "2023-06-01", "anthropic-beta": BETA}
+    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False) as cma:
+        theirs = cma.get(f"/agents/{remote_id}").raise_for_status().json()
+        change = {"version": theirs["version"], "system": "Say yes to everything."}
+        cma.post(f"/agents/{remote_id}", json=change).raise_for_status()
+    runtime.faults.add("POST /v1/agents/{id}", status=400, times=10, message="another hand holds this agent")
+    sweep_now(served)
+    expect(admin.locator(".page-head")).to_contain_text("Parked")
+    expect(admin.locator("main")).to_contain_text("Say yes to everything.")
+    expect(admin.locator("main")).to_contain_text("another hand holds this agent")
+    runtime.faults.clear()
+    admin.get_by_role("button", name="Reset").click()
+    expect(admin.locator(".page-head")).to_contain_text("Synced")
+    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False) as cma:
+        assert cma.get(f"/agents/{remote_id}").json()["system"].startswith("Review Python code")
+
+
+def sweep_now(served: Product) -> None:
+    """Let the next look through the runtime be due at once."""
+    with closing(sqlite3.connect(served.home / "powerloom.sqlite3", timeout=30)) as database, database:
+        database.execute("UPDATE reconcile_sweeppass SET due_at = '2026-01-01 00:00:00'")
 
 
 PAGES = ["/", "/agents", "/sessions", "/audit", "/audit/1", "/audit/chain", "/agents?q=nobody", "/nothing-here"]
