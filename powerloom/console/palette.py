@@ -22,6 +22,7 @@ from accounts import trail
 from accounts.law import shown
 from agents import queries as agents
 from agents.kinds import SyncKind
+from agents.queries.credentials import credentials_visible_to
 from agents.queries.lists import objects_on_runtime
 from approvals import queries as approvals
 from powerloom.console.navigation import ROOMS
@@ -154,8 +155,48 @@ KINDS = (
         lambda row: str(row.name),
         lambda row: str(row.url),
     ),
+    Kind(
+        "MCP server",
+        "server",
+        agents.servers_visible_to,
+        ("name", "display_name"),
+        "agents:server",
+        lambda row: str(row.display_name),
+        _place,
+    ),
+    Kind(
+        "Deployment",
+        "server",
+        agents.deployments_visible_to,
+        ("name", "display_name"),
+        "agents:deployment",
+        lambda row: str(row.display_name),
+        _place,
+    ),
+    Kind(
+        "Credential",
+        "key-round",
+        credentials_visible_to,
+        ("agent__name", "server__name"),
+        "agents:credential",
+        lambda row: f"{row.agent.name} to {row.server.name}",
+        lambda row: shown(row.agent.ou.path),
+    ),
+    Kind(
+        "Secret",
+        "key-round",
+        directory.secrets_visible_to,
+        ("name",),
+        "accounts:secret",
+        lambda row: str(row.name),
+        _place,
+    ),
 )
-ON_RUNTIME: dict[str, int] = {SyncKind.AGENT: 0, SyncKind.SKILL: 1}  # the kinds above that CMA has ids for
+ON_RUNTIME: dict[str, int] = {
+    SyncKind.AGENT: 0,
+    SyncKind.SKILL: 1,
+    SyncKind.CREDENTIAL: 12,
+}  # the kinds above that CMA has ids for
 SESSIONS = 2
 
 VERBS = (
@@ -164,7 +205,11 @@ VERBS = (
     ("New group", "organization:group_new"),
     ("New role", "organization:role_new"),
     ("New binding", "organization:binding_new"),
+    ("New agent", "agents:create"),
     ("New skill", "agents:skill_create"),
+    ("New MCP server", "agents:server_gallery"),
+    ("New credential", "agents:credential_create"),
+    ("New secret", "accounts:secret_create"),
     ("New policy", "approvals:policy_new"),
     ("New token", "settings:token_new"),
     ("New webhook", "console:webhook_new"),

@@ -8,6 +8,7 @@ from django.test import Client
 from agents.models import Agent
 from powerloom.reconcile.models import SyncState
 from sessions.models import AgentSession
+from tests.connected import make_managed_server
 from tests.declared import make_agent, make_skill
 from tests.held import held_agent, make_policy
 from tests.integration.console.conftest import queries
@@ -42,9 +43,11 @@ def test_names_and_verbs_are_found(alice: Client, session: AgentSession, text: s
 
 def test_every_id_leads_to_what_it_names(world: World, alice: Client, agent: Agent, session: AgentSession) -> None:
     SyncState.objects.filter(object_id=agent.id).update(remote_id="agent_018f")
+    server = make_managed_server(world.engineering)
     group = make_group(world.engineering, "leads")
     assert found(alice, str(agent.id)) == [f"Agent {agent.display_name}"]
     assert found(alice, str(group.id)) == ["Group Leads"]
+    assert found(alice, str(server.id)) == [f"MCP server {server.display_name}"]
     assert found(alice, "agent_018f") == [f"Agent {agent.display_name}"]
     assert found(alice, "sesn_01") == ["Session Review the migration."]
     held = held_agent(world.bob, make_policy(world.alice, world.engineering).scope_ou, "held")
