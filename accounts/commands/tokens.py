@@ -122,7 +122,9 @@ def _refuse_too_many(principal: Principal) -> None:
 
 
 def _actions(asked: tuple[str, ...] | None, maker: AccessToken | None) -> list[str] | None:
-    """Return what the token is narrowed to: known actions, no more than the maker has. Raises both ways."""
+    """Return what the token is narrowed to: known actions, no more than the maker has, and what is given by name alone
+    only where it is named. Raises both ways.
+    """
     held = None if maker is None else maker.actions
     if asked is None:
         return held
@@ -130,6 +132,7 @@ def _actions(asked: tuple[str, ...] | None, maker: AccessToken | None) -> list[s
     unknown = [entry for entry in asked if not roles.expand([entry])]
     if unknown or not asked:
         raise Invalid(f"There is no action {', '.join(unknown) or 'in an empty list'}.", field="actions")
+    wanted -= rbac.ONLY_BY_NAME - set(asked)
     beyond = wanted - set(held) if held is not None else wanted & rbac.ONLY_BY_NAME if maker else set()
     if beyond:
         raise Denied(

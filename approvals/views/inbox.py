@@ -108,9 +108,8 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     if not form.is_valid():
         raise Invalid("Say approve or reject, with a reason of at most 2000 characters.")
     word = "Approved" if form.value.verdict == Verdict.APPROVE else "Rejected"
-    return performed(
-        request, form.value, then=lambda _: go(request, reverse("approvals:list"), saying=f"{word}: {found}.")
-    )
+    said = f"{word}: {found.action} {names(actor_of(request), [found])[found.pk]}."
+    return performed(request, form.value, then=lambda _: go(request, reverse("approvals:list"), saying=said))
 
 
 @signed_in

@@ -18,6 +18,7 @@ from accounts import trail
 from agents.kinds import SyncKind
 from agents.queries.lists import Stuck, convergence_since, stuck, sync_counts
 from approvals import queries as approvals
+from approvals.exposure import names
 from powerloom.console.charts import Chart, daily, days_back
 from powerloom.console.templatetags.parts import duration
 from powerloom.kernel.refs import Actor
@@ -80,16 +81,18 @@ def _needs(actor: Actor) -> list[Need]:
 
 
 def _approvals(actor: Actor) -> list[Need]:
+    asks = list(approvals.to_approve(actor).order_by("-pk")[:MOST_NEEDS])
+    named = names(actor, asks)
     return [
         Need(
             "approval",
             "pending",
-            f"{ask.action} {ask.target_name}",
+            f"{ask.action} {named[ask.pk]}",
             reverse("approvals:detail", args=[ask.pk]),
             ask.created_at,
             f"asked by {ask.requester_ref}",
         )
-        for ask in approvals.to_approve(actor).order_by("-pk")[:MOST_NEEDS]
+        for ask in asks
     ]
 
 

@@ -7,7 +7,7 @@ An id of ours, of CMA, or of a request leads straight to what it names.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any  # rows of every kind
 from uuid import UUID
@@ -25,6 +25,7 @@ from agents.kinds import SyncKind
 from agents.queries.credentials import credentials_visible_to
 from agents.queries.lists import objects_on_runtime
 from approvals import queries as approvals
+from approvals.exposure import names
 from powerloom.console.navigation import ROOMS
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
@@ -32,13 +33,17 @@ from powerloom.web.pages import fragment, signed_in
 from sessions.queries import sessions_visible_to
 
 MOST = 5  # of each kind
+MOST_NAMED = 100  # of those whose names are asked for, to find so many that may be told
 LONGEST = 200
 CMA_ID = re.compile(r"[a-z]+_[A-Za-z0-9_-]{2,}")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of object: its word and icon, what one may see of it, what is searched, where it is shown."""
+    """One kind of object: its word and icon, what one may see of it, what is searched, where it is shown.
+
+    `named` says what each row is called to its reader, where not everybody who sees a row may read that.
+    """
 
     word: str
     icon: str
@@ -47,6 +52,7 @@ class Kind:
     view: str
     name: Callable[[Any], str]
     note: Callable[[Any], str]
+    named: Callable[[Actor, Sequence[Any]], dict[UUID, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,9 @@ KINDS = (
         approvals.requests_visible_to,
         ("target_name",),
         "approvals:detail",
-        lambda row: f"{row.action} {row.target_name}",
+        lambda row: str(row.action),
         lambda row: str(row.requester_ref),
+        names,
     ),
     Kind(
         "OU",
@@ -245,8 +252,8 @@ def _by_name(actor: Actor, text: str) -> Iterator[Hit]:
         law = Q()
         for field in kind.fields:
             law |= Q(**{f"{field}__icontains": text})
-        rows = list(kind.visible(actor).filter(law).order_by("-pk")[:MOST])
-        yield from (_hit(kind, row) for row in rows)
+        rows = list(kind.visible(actor).filter(law).order_by("-pk")[: MOST_NAMED if kind.named else MOST])
+        yield from _hits(actor, kind, rows, text)
         if kind.view == "agents:detail":
             yield from (_invoke(row) for row in rows)
 
@@ -259,7 +266,7 @@ def _by_id(actor: Actor, text: str) -> Iterator[Hit]:
             yield from _elsewhere(actor, text)
         return
     for kind in KINDS:
-        yield from (_hit(kind, row) for row in kind.visible(actor).filter(pk=id_))
+        yield from _hits(actor, kind, kind.visible(actor).filter(pk=id_))
 
 
 def _elsewhere(actor: Actor, text: str) -> Iterator[Hit]:
@@ -267,16 +274,26 @@ def _elsewhere(actor: Actor, text: str) -> Iterator[Hit]:
     for kind, object_id in objects_on_runtime(text):
         if kind in ON_RUNTIME:
             place = KINDS[ON_RUNTIME[kind]]
-            yield from (_hit(place, row) for row in place.visible(actor).filter(pk=object_id))
+            yield from _hits(actor, place, place.visible(actor).filter(pk=object_id))
     rows = KINDS[SESSIONS].visible(actor).filter(cma_session_id=text)
-    yield from (_hit(KINDS[SESSIONS], row) for row in rows[:MOST])
+    yield from _hits(actor, KINDS[SESSIONS], rows[:MOST])
     if entries := trail.entries_visible_to(actor).filter(request_id=text)[:MOST].count():
         address = f"{reverse('console:audit')}?request={text}"
         yield Hit("Audit", "scroll-text", f"What request {text} did", address, f"{entries} entries")
 
 
-def _hit(kind: Kind, row: Any) -> Hit:
-    return Hit(kind.word, kind.icon, kind.name(row), reverse(kind.view, args=[row.pk]), kind.note(row))
+def _hits(actor: Actor, kind: Kind, rows: Iterable[Any], text: str = "") -> list[Hit]:
+    """Return the rows as lines; a text that is only in a name which the actor may not read has found nothing."""
+    rows = list(rows)
+    if kind.named is None:
+        return [_hit(kind, row, kind.name(row)) for row in rows]
+    named = kind.named(actor, rows)
+    told = [row for row in rows if text.casefold() in named[row.pk].casefold()]
+    return [_hit(kind, row, f"{kind.name(row)} {named[row.pk]}") for row in told[:MOST]]
+
+
+def _hit(kind: Kind, row: Any, name: str) -> Hit:
+    return Hit(kind.word, kind.icon, name, reverse(kind.view, args=[row.pk]), kind.note(row))
 
 
 def _invoke(row: Any) -> Hit:

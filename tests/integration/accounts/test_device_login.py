@@ -91,6 +91,12 @@ def test_what_is_given_by_name_alone_is_given_beside_everything_else(world: Worl
     scope = set(fetch(asked["device_code"]).json()["scope"].split())
     assert {"agent:create", "approval:decide"} <= scope
     assert "credential:reveal" not in scope
+    for unnamed in ("*", "approval:*"):
+        asked = ask(scope=unnamed).json()
+        decide(console_of(world.vera), asked["user_code"], actions=unnamed)
+        scope = set(fetch(asked["device_code"]).json()["scope"].split())
+        assert "approval:read" in scope
+        assert not {"approval:decide", "credential:reveal"} & scope
 
 
 def test_a_no_an_end_and_a_changed_person_give_nothing(world: World) -> None:

@@ -158,6 +158,8 @@ def test_some_actions_are_in_a_token_only_by_name(world: World, monkeypatch: pyt
     assert may(actor(unnamed), "agent:read", world.root.path).allowed
     assert may(actor(named), "agent:invoke", world.root.path).allowed
     assert Api(unnamed).post(OWN, {"name": "ci", "actions": ["agent:invoke"]}).status_code == 403
+    assert "agent:invoke" not in made(api_of(world.alice), actions=["agent:*"])["actions"]
+    assert "agent:invoke" in made(api_of(world.alice), actions=["agent:*", "agent:invoke"])["actions"]
 
 
 def test_a_token_does_not_change_its_owners_password(world: World) -> None:

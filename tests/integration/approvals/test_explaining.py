@@ -204,8 +204,12 @@ def test_who_is_named_and_may_not_read_it_sees_that_there_is_something(world: Wo
     assert "agent:create something you cannot see" in mail.subject
     paths = (f"/approvals/{request.pk}", "/approvals", "/approvals?tab=recent")
     told = [mail.body, *(api_of(blind).get(path).content.decode() for path in paths)]
-    told += [console_of(blind).get(path).content.decode() for path in paths]
-    assert not [one for one in told if "secret-project" in one]
+    pages = (*paths, f"/approvals/{request.pk}/inline", "/", f"/find?q={request.pk}", "/find?q=secret-proj")
+    shown = [console_of(blind).get(path).content.decode() for path in pages]
+    assert not [one for one in [*told, *shown] if "secret-project" in one]
+    assert all("agent:create something you cannot see" in page for page in shown[-3:-1])
+    assert str(request.pk) not in shown[-1], "what is found by a name is found by who may read it"
+    assert str(request.pk) in console_of(world.vera).get("/find?q=Secret-proj").content.decode()
     assert api_of(world.vera).get("/approvals?tab=recent").json()[0]["target"]["name"] == "secret-project"
 
 
