@@ -18,6 +18,7 @@ from agents.mcp.powerloom_meta import KIND
 from agents.models import Agent, AgentMCPServer, MCPServer
 from agents.spec import AgentSpec, Tools
 from powerloom.commands.registry import Need
+from powerloom.kernel.errors import Invalid
 from powerloom.kernel.refs import Target
 
 REACHING_OUT = ("bash", "web_fetch", "web_search")  # what brings others' words in, or carries ours out
@@ -66,6 +67,16 @@ def need(organization_id: UUID) -> Need:
     """Return the right itself."""
     root = OU.objects.get(organization_id=organization_id, parent__isnull=True)
     return Need(Action.AGENT_DELEGATE, Target("ou", root.id, root.name, organization_id, root.path))
+
+
+def refuse_four_eyes(agent: Agent) -> None:
+    """Raise `Invalid` when a server of such an agent wants four eyes: its sessions are for two eyes only."""
+    if AgentMCPServer.objects.filter(agent=agent, four_eyes=True).exists() and delegates(agent):
+        raise Invalid(
+            f"{agent.name} acts for whoever talks to it, who alone may answer its calls, so none can want four eyes. "
+            "Let them ask instead: always_ask without four_eyes.",
+            field="four_eyes",
+        )
 
 
 def confined(spec: AgentSpec) -> AgentSpec:

@@ -77,6 +77,7 @@ def _answers(decider: User, asked: Asked, request: ApprovalRequest) -> bool:
         approver_group_id=asked.approver_group_id,
         approver_action=asked.approver_action,
         approver_user_id=asked.approver_user_id,
+        is_private=asked.is_private,
         role_given_id=asked.role_given_id,
         seconds_given=asked.seconds_given,
     )

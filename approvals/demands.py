@@ -37,6 +37,7 @@ class Asked:
     approver_group_id: UUID | None = None
     approver_action: str = ""
     approver_user_id: UUID | None = None
+    is_private: bool = False
     role_given_id: UUID | None = None
     seconds_given: int | None = None
     doubt: str = ""
@@ -70,6 +71,7 @@ def _as_asked(demand: Demand) -> Asked:
         ttl=timedelta(seconds=DEFAULT_TTL_SECONDS),
         approver_action=demand.approver_action,
         approver_user_id=demand.approver_user_id,
+        is_private=demand.is_private,
     )
 
 

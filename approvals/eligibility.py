@@ -2,7 +2,7 @@
 
 A person decides a demand who holds what it names at its OU now, could give what it gives, may read everything that the
 request touches, and has not asked for it. Being named by a policy is enough; a deny of `approval:decide` still wins
-(`accounts.rbac`), and so does one of the action that a demand names.
+(`accounts.rbac`), and so does one of the action that a demand names. A private demand is asked of one person alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def demanded_of(principal_id: UUID | None) -> QuerySet[Demand]:
     )
     by_action = barred = Q(pk__in=[])
     for action in ACTIONS_DEMANDED:
-        by_action |= Q(approver_action=action) & Q(Exists(live.filter(_roles_with(action))))
+        by_action |= Q(approver_action=action, is_private=False) & Q(Exists(live.filter(_roles_with(action))))
         barred |= Q(approver_action=action) & Q(Exists(denying.filter(_roles_with(action))))
     by_name = Q(approver_user_id=principal_id, approver_user_id__isnull=False)
     return Demand.objects.filter((Q(by_role) | in_group | by_action | by_name) & ~barred)
@@ -84,7 +84,7 @@ def people(demand: Demand, *, but: Sequence[str] = ()) -> QuerySet[User]:
         named |= Q(pk__in=PrincipalClosure.objects.filter(principal_id=demand.approver_group_id).values("member_id"))
     if demand.approver_role_id:
         named |= Q(pk__in=_holders(demand.ou, Q(role_id=demand.approver_role_id)))
-    if demand.approver_action:
+    if demand.approver_action and not demand.is_private:
         named |= Q(pk__in=_holders(demand.ou, _roles_with(demand.approver_action)))
     if demand.approver_user_id:
         named |= Q(pk=demand.approver_user_id)
@@ -187,7 +187,7 @@ def bindings_behind(demand: Demand, user_id: UUID) -> list[Binding]:
     """Return the bindings by which a person answers a demand for a role or an action."""
     if demand.approver_role_id:
         roles = Q(role_id=demand.approver_role_id)
-    elif demand.approver_action:
+    elif demand.approver_action and not demand.is_private:
         roles = _roles_with(demand.approver_action)
     else:
         return []

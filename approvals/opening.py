@@ -189,6 +189,7 @@ def demand_row(request: ApprovalRequest, one: Asked, ou: OU) -> Demand:
         approver_group_id=one.approver_group_id,
         approver_action=one.approver_action,
         approver_user_id=one.approver_user_id,
+        is_private=one.is_private,
         role_given_id=one.role_given_id,
         seconds_given=one.seconds_given,
         approver=one.approver,

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts import rbac
 from accounts.queries import root_of
+from accounts.roles import AUDITOR
 from approvals import eligibility
 from approvals.actions import Action
 from approvals.models import ApprovalPolicy, ApprovalRequest, Decision, Delivery, Demand, Status, Webhook
@@ -42,10 +43,12 @@ def policy_for_change(actor: Actor, policy_id: UUID) -> ApprovalPolicy:
 
 
 def requests_visible_to(actor: Actor) -> QuerySet[ApprovalRequest]:
-    """Return the requests that the actor asked, decides, or may read by `approval:read`."""
+    """Return the requests that the actor asked, decides, or may read by `approval:read`; a private one as Auditor."""
     named = eligibility.demanded_of(actor.principal_id).filter(request_id=OuterRef("pk"))
     mine = Q(requester_id=actor.id) if actor.id else Q(pk__in=[])
-    seen = mine | rbac.permitted(actor, Action.APPROVAL_READ)
+    private = Q(Exists(Demand.objects.filter(request_id=OuterRef("pk"), is_private=True)))
+    right = rbac.permitted(actor, Action.APPROVAL_READ)
+    seen = (mine | right) & ~private | right & rbac.held_through(actor, AUDITOR)
     if not _is_narrow(actor):
         seen |= Q(Exists(named))
     return ApprovalRequest.objects.filter(Q(organization_id=actor.organization_id)).filter(seen).select_related("ou")

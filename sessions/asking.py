@@ -139,19 +139,23 @@ def _question(session: AgentSession, event: SessionEvent, request_id: UUID) -> Q
 
 
 def _asked(session: AgentSession, *, four_eyes: bool) -> Asked:
-    """Return who may answer: whoever may confirm in the agent's OU, and the person who invoked it."""
+    """Return who may answer: whoever may confirm in the agent's OU, and the person who invoked it; that person alone
+    where the session acts for it. Four eyes leave nobody then, and time answers with a no.
+    """
     invoker = None if four_eyes else _person(session.invoked_by_id)
     also = "but not who invoked the agent" if four_eyes else "or who invoked the agent"
+    anybody = f"whoever may {CONFIRMING} there, {also}"
     return Asked(
         policy_id=None,
         policy_name=POLICY_NAME,
         policy_generation=0,
         ou_path=session.ou.path,
-        approver=f"whoever may {CONFIRMING} there, {also}",
+        approver="who invoked the agent, and nobody else" if session.is_delegated else anybody,
         quorum=1,
         ttl=TTL,
         approver_action=CONFIRMING,
         approver_user_id=invoker,
+        is_private=session.is_delegated,
     )
 
 

@@ -2,7 +2,7 @@
 
 A call is bound by the id of its event, its tool, server and arguments, the session and the version of the agent that
 runs. Whoever holds `tool_call:confirm` in the agent's OU may answer it, and who invoked the agent, unless the
-attachment of its server wants four eyes.
+attachment of its server wants four eyes. Of a session that acts for who invoked it, nobody else answers a call.
 """
 
 from __future__ import annotations
@@ -126,6 +126,8 @@ def _refuse(actor: Actor, session: AgentSession, *, four_eyes: bool) -> None:
     action = Action.TOOL_CALL_CONFIRM
     if actor.kind != "user" or actor.delegated_from_session is not None:
         raise Denied("Only people answer a call that asks.", permission=action)
+    if session.is_delegated and actor.id != session.invoked_by_id:
+        raise Denied("This session acts for who invoked the agent, who alone answers its calls.", permission=action)
     if four_eyes:
         raise Denied("This call wants four eyes: somebody else than who invoked the agent answers.", permission=action)
     decision = rbac.may(actor, action, session.ou.path, session.id)

@@ -57,6 +57,7 @@ def restore_agent(command: RestoreAgent, *, subject: Subject, actor: Actor) -> C
             raise Conflict(f"Version {command.number} has {word} that is archived, or that you cannot see.")
     before = set(AgentMCPServer.objects.filter(agent=agent).values_list("server_id", flat=True))
     put_back(agent, spec)
+    delegating.refuse_four_eyes(agent)
     gone, come = before - set(spec.server_ids()), set(spec.server_ids()) - before
     convergence.attachments_changed([(agent.id, server) for server in gone], urgent=True)
     convergence.attachments_changed([(agent.id, server) for server in come])

@@ -61,6 +61,7 @@ def attach_server(command: AttachServer, *, subject: Subject, actor: Actor) -> C
     _, is_new = AgentMCPServer.objects.update_or_create(
         agent=agent, server=server, defaults=named, create_defaults={"id": new_id(), **settings}
     )
+    delegating.refuse_four_eyes(agent)
     if is_new:
         convergence.attachments_changed([(agent.id, server.id)])
     confine = is_new and delegating.is_meta(server)

@@ -93,6 +93,9 @@ def _check_decider(actor: Actor, request: ApprovalRequest) -> None:
         raise _refusal(request, "Who asks does not decide. Ask somebody else.")
     if not eligibility.meets(actor, request):
         raise _refusal(request, f"You cannot decide this. It takes {_takes(request)}.")
+    if actor.token_id is not None and Demand.objects.filter(request=request, is_private=True).exists():
+        words = "This call acts for you by what its session was started with. Answer it on the session, or signed in."
+        raise _refusal(request, words)
     if hidden := exposure.unread(actor, request):
         raise _refusal(request, f"Who decides must be able to read what changes, and {len(hidden)} of it you cannot.")
 

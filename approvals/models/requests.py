@@ -103,6 +103,7 @@ class Demand(models.Model):
     approver_group_id = models.UUIDField(null=True)
     approver_action = models.CharField(max_length=100, blank=True)  # whoever may do this there
     approver_user_id = models.UUIDField(null=True)  # this person too, whatever else is asked
+    is_private = models.BooleanField(default=False)  # asked of that person alone, and read by nobody else but Auditors
     role_given_id = models.UUIDField(null=True)  # and could give this role there, for so long, himself
     seconds_given = models.PositiveIntegerField(null=True)
     approver = models.CharField(max_length=400)  # in words

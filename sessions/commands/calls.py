@@ -21,7 +21,7 @@ from powerloom.kernel.refs import Actor
 from sessions import calls
 from sessions import course as steps
 from sessions.actions import Action
-from sessions.commands.entries import Entry, enter
+from sessions.commands.entries import Entry, check_token, enter
 from sessions.models import AgentSession, InputKind, SessionEvent, ToolCall
 from sessions.queries import session_for_change
 
@@ -76,6 +76,7 @@ def confirm_tool_use(command: ConfirmToolUse, *, subject: Subject, actor: Actor)
     if event is None:
         raise NotFound
     calls.refuse_unless_decider(actor, session, event)
+    check_token(session, actor, command.action)
     if session.waiting_for != steps.CONFIRMATION:
         raise Conflict(calls.NOT_WAITING)
     denying = command.deny_message if command.result == "deny" else None

@@ -74,7 +74,7 @@ def send_message(command: SendMessage, *, subject: Subject, actor: Actor) -> Cha
     if session.agent.archived_at is not None:
         raise Conflict("The agent of this session is archived. It cannot go on.")
     check_owner(session.agent)
-    _check_token(session, actor)
+    check_token(session, actor, command.action)
     waiting = SessionInput.objects.filter(session=session, sent_at__isnull=True, refused="")
     if waiting.count() >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} messages wait already. Wait until the agent has read some.")
@@ -129,16 +129,16 @@ def _insert(session: AgentSession, kind: str, key: str, event: dict[str, Any], a
     SessionInput.objects.create(id=new_id(), session=session, kind=kind, key=key, event=event, author_ref=author_ref)
 
 
-def _check_token(session: AgentSession, actor: Actor) -> None:
-    """Raise `Denied` when the message comes by a token that the session was not started with: its tools would act by
-    more than that token gives, and after it has ended.
+def check_token(session: AgentSession, actor: Actor, action: str) -> None:
+    """Raise `Denied` when what makes it go on comes by a token that the session was not started with: its tools would
+    act by more than that token gives, and after it has ended.
     """
     if not session.is_delegated or actor.token_id is None:
         return
     if not Delegation.objects.filter(session_id=session.id, token_id=actor.token_id).exists():
         raise Denied(
             "This session acts for you by what it was started with. Go on with it by the same token, or signed in.",
-            permission=str(Action.SESSION_MESSAGE),
+            permission=str(action),
         )
 
 

@@ -19,17 +19,19 @@ from agents.spec import AttachedSkill
 from approvals import replay
 from powerloom.audit.models import Entry
 from powerloom.kernel.keys import derived_key
+from sessions import calls
 from sessions.commands import InterruptSession
-from sessions.models import AgentSession, Status
+from sessions.models import AgentSession, SessionEvent, SessionInput, Status
 from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import done, make_agent, make_skill, make_version
 from tests.fleet import make_caller
-from tests.held import make_policy
+from tests.held import decide, make_policy
 from tests.meta import Talk, make_meta_agent, make_meta_server, talk
 from tests.routes import TABLE
+from tests.waiting_calls import asked, confirmed, of_server
 from tests.wired import value_of
-from tests.world import Api, World, api_of, bind, make_token, make_user
+from tests.world import Api, World, actor_of, api_of, bind, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -344,6 +346,57 @@ def test_only_its_user_goes_on_with_it_and_only_auditors_read_it_too(world: Worl
         answer = api_of(user).post(f"/agents/{meta.pk}/invoke", body)
         assert name == "bob" or answer.status_code in {403, 404}, name
     assert api_of(both).post(f"/agents/{meta.pk}/invoke", body).status_code == 404
+
+
+def test_a_call_of_it_that_asks_is_shown_to_its_user_and_auditors_and_answered_by_its_user_alone(
+    world: World, meta: Agent
+) -> None:
+    auditor = make_user("audrey@acme.example", home=world.sales)
+    for role in ("Auditor", "OUAdmin"):
+        bind(auditor, role, world.root)
+    standing = api_of(world.alice).post(f"/principals/{meta.pk}/tokens", {"name": "runs"}).json()["raw_token"]
+    by_name = make_token(world.bob, actions=sorted({*expand(["session:*"]), "approval:decide"}))
+    cast = {name: api_of(getattr(world, name)) for name in CAST}
+    cast |= {"auditor": api_of(auditor), "the agent itself": Api(standing), "another token": Api(by_name)}
+    call = of_server("powerloom-meta-server", "create_agent")
+    session, request = asked(meta, world.bob, call, title="A secret title")
+    row = api_of(world.bob).get(f"/approvals/{request.pk}").json()
+    assert (row["approvers"], row["tool_call"]["session_title"]) == (["bob@acme.example"], "A secret title")
+    for name, api in cast.items():
+        reads = name in {"bob", "auditor", "another token"}
+        shown = api.get(f"/approvals/{request.pk}")
+        assert shown.status_code == (200 if reads else 404), (name, shown.content)
+        for tab in ("to_approve", "recent"):
+            listed = [one["id"] for one in api.get(f"/approvals?tab={tab}").json()]
+            assert reads or str(request.pk) not in listed, (name, tab)
+        for verdict in ("approve", "reject"):
+            with undone():
+                answer = api.post(f"/approvals/{request.pk}/{verdict}", {"comment": ""})
+                expected = 200 if name == "bob" else 403 if reads else 404
+                assert answer.status_code == expected, (name, verdict, answer.content)
+        with undone():
+            answer = confirmed(api, session, call)
+            assert answer.status_code == {"bob": 200, "another token": 403}.get(name, 404), (name, answer.content)
+    events = SessionEvent.objects.filter(session=session)
+    words = calls.against_answering(actor_of(auditor), session, events)[call["id"]]
+    assert words == "This session acts for who invoked the agent, who alone answers its calls."
+    with undone():
+        bind(world.bob, "OUAdmin", world.root, decision="deny")
+        assert decide(world.bob, request).status_code == 404, "a deny wins, as anywhere"
+    assert decide(world.bob, request).json()["status"] == "approved"
+    assert replay.run() == 1
+    assert SessionInput.objects.filter(session=session, kind="confirmation", author_ref=world.bob.ref).exists()
+
+
+def test_four_eyes_and_a_session_for_two_eyes_do_not_go_together(world: World, meta: Agent) -> None:
+    strict = {"permission": "always_ask", "four_eyes": True}
+    attached = meta.server_attachments.get().server_id
+    own = make_agent(world.alice, world.engineering, "own")
+    attach_server(world.alice, own, make_server(world.engineering), **strict)
+    for agent in (meta, own):
+        body = {"mcp_server_registration_id": str(attached), **(strict if agent == meta else {})}
+        answer = api_of(world.alice).post(f"/agents/{agent.pk}/mcp-servers", body)
+        assert (answer.status_code, "four eyes" in answer.content.decode()) == (422, True), answer.content
 
 
 # --- Who makes such an agent
