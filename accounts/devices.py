@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db.models import F
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from accounts import attempts
@@ -29,6 +30,7 @@ from powerloom.kernel.states import transition
 LIFETIME = timedelta(minutes=10)
 KEPT = timedelta(days=1)
 INTERVAL = 5  # seconds, and as many more each time that somebody looks too soon
+LONGEST_INTERVAL = 300
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so that no code is a word; RFC 8628, section 6.1
 LENGTH = 8
 MOST_ASKED = 30  # codes of one address in a quarter of an hour
@@ -131,8 +133,9 @@ def look(device_code: str) -> DeviceLogin | Refusal:
         return Refusal.DENIED
     on_time = rows.filter(next_look_at__lte=now).update(next_look_at=now + timedelta(seconds=login.interval))
     if not on_time:
-        later = login.interval + INTERVAL
-        rows.update(interval=F("interval") + INTERVAL, next_look_at=now + timedelta(seconds=later))
+        later = min(login.interval + INTERVAL, LONGEST_INTERVAL)
+        slower = Least(F("interval") + INTERVAL, LONGEST_INTERVAL)
+        rows.update(interval=slower, next_look_at=now + timedelta(seconds=later))
         return Refusal.SLOW_DOWN
     return _spent(login) if login.status == DeviceLogin.Status.APPROVED else Refusal.PENDING
 

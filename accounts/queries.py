@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar  # Any: tree nodes are JSON
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
+from django.utils.module_loading import import_string
 
 from accounts import rbac
 from accounts.actions import Action
@@ -145,13 +147,14 @@ def _principals(actor: Actor) -> QuerySet[Principal]:
 
 
 def principal_named(actor: Actor, name: str) -> Principal:
-    """As `principal_for`, by id or by reference; a bare e-mail address names a user. Raises `NotFound`."""
+    """As `principal_for`, by id or by a reference that the actor may know; a bare e-mail address names a user. Raises
+    `NotFound`.
+    """
     try:
         return principal_for(actor, UUID(name))
     except ValueError:
         ref = f"user:{name.lower()}" if "@" in name and ":" not in name else name
-    found = Principal.objects.filter(Q(organization_id=actor.organization_id), ref=ref).order_by("-pk")
-    return principal_for(actor, _one(found).id)
+    return _one(principals_visible_to(actor).filter(ref=ref))
 
 
 def named_in_directory(actor: Actor) -> QuerySet[Principal]:
@@ -162,10 +165,12 @@ def named_in_directory(actor: Actor) -> QuerySet[Principal]:
 
 
 def principals_visible_to(actor: Actor, *kinds: str) -> QuerySet[Principal]:
-    """Return the users, live groups, agents and OUs of the organization, or those of these kinds, by their names."""
-    speaks = PrincipalClosure.objects.filter(member_id=OuterRef("pk"), principal_id=OuterRef("pk"))
-    known = Q(kind=PrincipalKind.USER) | Q(Exists(speaks))
-    rows = Principal.objects.filter(Q(organization_id=actor.organization_id), known)
+    """Return the users, live groups and OUs of the organization and the agents that the actor may read, or those of
+    these kinds, by their names.
+    """
+    rows = _principals(actor)
+    for kind, name in settings.NAMED_BY_RIGHT.items():
+        rows = rows.filter(~Q(kind=kind) | Q(pk__in=import_string(name)(actor).values("pk")))
     return (rows.filter(kind__in=kinds) if kinds else rows).order_by("ref")
 
 

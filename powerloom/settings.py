@@ -149,6 +149,8 @@ COUNTED_IN_OUS = {
     "Skills": "agents.queries.skills.skills_visible_to",
     "MCP servers": "agents.queries.servers.servers_visible_to",
 }
+# The principals that are named only to who may read them: kind to a function of the actor that returns those.
+NAMED_BY_RIGHT = {"agent": "agents.queries.agents.agents_visible_to"}
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
 RETURNING = "agents.withholding.coming_back"  # which agents are about to get back what was withheld from them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies

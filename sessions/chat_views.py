@@ -21,7 +21,7 @@ from sessions.deeds import exchanges
 from sessions.forms import ChatForm, MessageForm
 from sessions.models import AgentSession
 from sessions.obstacles import obstacles
-from sessions.replay import Stretch, stretch, waiting_inputs
+from sessions.replay import Stretch, is_seq, stretch, waiting_inputs
 
 FEW = 20
 EXAMPLES = (
@@ -74,7 +74,7 @@ def news(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """What came after `?after_seq=`, and the parts of the page that change with it."""
     session = queries.session_for_read(actor_of(request), session_id)
     after = request.GET.get("after_seq", "0")
-    if not after.isascii() or not after.isdigit():
+    if not is_seq(after):
         raise Invalid("after_seq is the number of an event.", field="after_seq")
     told = stretch(session, actor=actor_of(request), after_seq=int(after))
     return fragment(request, "sessions/chat/_news.html", **_page(request, session, told))

@@ -23,6 +23,7 @@ from sessions.transcript import Turn
 
 MOST = 500
 MOST_CALLS = 2000  # events about calls
+MOST_DIGITS = 18  # of the number of an event
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ def stretch(session: AgentSession, *, actor: Actor, after_seq: int = 0, raw: boo
     last_seq = events[-1].seq if events else after_seq
     turns = [transcript.raw(events)] if raw and events else _turns(session, events, actor)
     return Stretch(turns, last_seq, has_more=len(found) > most)
+
+
+def is_seq(text: str) -> bool:
+    """Tell whether the text can be the number of an event."""
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def event_of(session: AgentSession, seq: int) -> SessionEvent:

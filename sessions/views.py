@@ -27,7 +27,7 @@ from sessions.forms import ConfirmForm, InvokeForm, MessageForm, RenameForm
 from sessions.lists import WAITING
 from sessions.models import AgentSession, Status
 from sessions.obstacles import obstacles
-from sessions.replay import event_of, lanes_of, stretch, waiting_inputs
+from sessions.replay import event_of, is_seq, lanes_of, stretch, waiting_inputs
 
 ROWS = 50
 FEW = 20
@@ -114,7 +114,7 @@ def session_detail(request: HttpRequest, session_id: UUID) -> HttpResponse:
         "form": MessageForm(),
         "rename_form": RenameForm(initial={"title": session.title or ""}),
         "tabs": _tabs(session, raw=_is_raw(request)),
-        "event": event_of(session, int(event)) if event.isascii() and event.isdigit() else None,
+        "event": event_of(session, int(event)) if is_seq(event) else None,
         "panes": inspecting.links(session, pane),
         "pane_template": inspecting.PANES[pane].template if pane in inspecting.PANES else "",
     }
@@ -129,7 +129,7 @@ def session_news(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """What came after `?after_seq=`, and the parts of the page that change with it."""
     session = queries.session_for_read(actor_of(request), session_id)
     after = request.GET.get("after_seq", "0")
-    if not after.isascii() or not after.isdigit():
+    if not is_seq(after):
         raise Invalid("after_seq is the number of an event.", field="after_seq")
     news = stretch(session, actor=actor_of(request), after_seq=int(after), raw=_is_raw(request))
     return fragment(request, "sessions/_live.html", **_page(request, session), transcript=news)

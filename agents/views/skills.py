@@ -280,7 +280,9 @@ def _access(request: HttpRequest, skill: Skill) -> dict[str, Any]:
 
 
 def _granting(request: HttpRequest, skill: Skill, form: GrantForm) -> Deed:
-    refs = principals_visible_to(actor_of(request)).values_list("ref", flat=True)[:MOST_OFFERED]
+    actor = actor_of(request)
+    refused = reasons_against(actor, skill.target(), [Action.SKILL_GRANT])[Action.SKILL_GRANT]
+    refs = [] if refused else principals_visible_to(actor).values_list("ref", flat=True)[:MOST_OFFERED]
     deed = _deed(request, skill, form, heading=f"Grant {skill.display_name}", button="Grant", tab="access")
     deed.url = reverse("agents:skill_grant", args=[skill.id])
     deed.lead = "Whoever is granted the skill may read it and attach it to agents, wherever that is."

@@ -28,7 +28,18 @@ else:
     Base = admin.ModelAdmin
 
 NEVER_SHOWN = frozenset(
-    {"password", "hmac", "bearer_hash", "password_mark", "wrapped_key", "nonce", "ciphertext", "archive"}
+    {
+        "password",
+        "hmac",
+        "device_hmac",
+        "user_hmac",
+        "bearer_hash",
+        "password_mark",
+        "wrapped_key",
+        "nonce",
+        "ciphertext",
+        "archive",
+    }
 )
 LONG = (models.TextField, models.JSONField, models.BinaryField)
 TEXTS = (models.CharField, models.TextField, models.UUIDField)
@@ -129,7 +140,7 @@ class ReadOnlyAdmin(Base):
         if not self.tenant:
             return None
         for step in self.tenant.split("."):
-            row = getattr(row, step)
+            row = getattr(row, step) if row is not None else None
         found: UUID | None = row
         return found
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import devices
-from accounts.devices import MOST_ASKED, MOST_TRIED
+from accounts.devices import LONGEST_INTERVAL, MOST_ASKED, MOST_TRIED
 from accounts.models import AccessToken, DeviceLogin
 from powerloom.audit.models import Entry
 from tests.integration.test_canaries import where_found
@@ -135,6 +135,9 @@ def test_a_program_that_looks_too_often_is_slowed_down(world: World) -> None:
     assert DeviceLogin.objects.get().interval == 10
     decide(console_of(world.alice), asked["user_code"])
     assert error_of(fetch(asked["device_code"])) == "slow_down"
+    DeviceLogin.objects.update(interval=LONGEST_INTERVAL)
+    assert error_of(fetch(asked["device_code"])) == "slow_down"
+    assert DeviceLogin.objects.get().interval == LONGEST_INTERVAL
     wait()
     assert fetch(asked["device_code"]).status_code == 200
 

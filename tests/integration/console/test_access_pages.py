@@ -10,7 +10,7 @@ from accounts.reasons import Reason
 from agents.models import Agent
 from approvals.models import ApprovalRequest
 from tests.integration.console.conftest import queries
-from tests.world import World, bind, console_of, make_group
+from tests.world import World, bind, console_of, make_group, make_user
 
 pytestmark = pytest.mark.once
 
@@ -69,6 +69,13 @@ def test_what_cannot_be_answered_says_so_in_place(eve: Client, query: str, statu
     answer = eve.get(f"/organization/explain{query}")
     assert answer.status_code == status
     assert said in words(answer.content)
+
+
+def test_an_agent_out_of_sight_is_answered_like_none(world: World, agent: Agent) -> None:
+    here = f"/organization/explain{ABOUT}&who=agent:/acme/engineering"
+    outside = console_of(make_user("outside@acme.example", home=world.sales))
+    assert [outside.get(f"{here}/{name}").status_code for name in ("code-reviewer", "absent")] == [404, 404]
+    assert console_of(world.eve).get(f"{here}/code-reviewer").status_code == 403
 
 
 def test_more_people_cost_no_more_queries(world: World, alice: Client) -> None:

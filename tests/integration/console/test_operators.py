@@ -9,7 +9,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from accounts import devices
 from accounts.commands.operators import SetOperator
+from accounts.models import DeviceLogin
 from agents.models import Agent
 from powerloom.audit.models import Entry
 from powerloom.commands.bus import submit
@@ -79,6 +81,12 @@ def test_who_is_no_operator_finds_nothing_there(alice: Client, path: str) -> Non
 def test_hashes_and_sealed_values_are_never_shown(world: World, operator: Client) -> None:
     page = operator.get(reverse("admin:accounts_user_change", args=[world.alice.id])).content.decode()
     assert "argon2" not in page
+    devices.begin("weave", [], "127.0.0.1")
+    login = DeviceLogin.objects.get()
+    page = operator.get(reverse("admin:accounts_devicelogin_changelist")).content.decode()
+    page += operator.get(reverse("admin:accounts_devicelogin_change", args=[login.pk])).content.decode()
+    assert "weave" in page
+    assert not [mark for mark in (login.device_hmac, login.user_hmac) if mark in page]
 
 
 def test_a_password_is_not_changed_here(operator: Client) -> None:

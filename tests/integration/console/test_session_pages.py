@@ -69,7 +69,7 @@ def test_a_long_session_comes_in_stretches_without_gap_or_double(world: World, s
     assert [seq for seq in seen if seen.count(seq) > 1] == []
 
 
-@pytest.mark.parametrize("after", ["-1", "x", "", "1.5", "٣"])
+@pytest.mark.parametrize("after", ["-1", "x", "", "1.5", "٣", "9" * 5000])
 def test_a_place_that_is_no_number_is_refused(alice: Client, session: AgentSession, after: str) -> None:
     assert alice.get(f"/sessions/{session.id}/news", {"after_seq": after}).status_code == 422
 
@@ -78,6 +78,7 @@ def test_an_event_is_shown_as_the_runtime_sent_it(alice: Client, session: AgentS
     page = alice.get(f"/sessions/{session.id}?event=3").content.decode()
     assert "git diff" in page[page.index('id="inspector"') :]
     assert alice.get(f"/sessions/{session.id}/events/99").status_code == 404
+    assert alice.get(f"/sessions/{session.id}?event={'9' * 5000}").status_code == 200
 
 
 def test_the_raw_view_names_every_event(alice: Client, session: AgentSession) -> None:

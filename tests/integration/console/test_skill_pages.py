@@ -121,6 +121,24 @@ def test_a_grant_is_given_by_name_and_ended(world: World, alice: Client, skill: 
 def test_what_one_may_not_do_is_shown_with_its_reason(world: World, skill: Skill) -> None:
     page = console_of(world.eve).get(f"/skills/{skill.id}").content.decode()
     assert re.search(r'aria-disabled="true" aria-description="You need skill:upload on /acme/engineering', page)
+    assert (
+        f'<option value="{world.bob.ref}"'
+        not in console_of(world.eve).get(f"/skills/{skill.id}/grants").content.decode()
+    )
+
+
+def test_a_grant_offers_and_finds_no_agent_that_one_may_not_read(world: World, skill: Skill) -> None:
+    near, far = make_agent(world.alice, world.engineering, "near"), make_agent(world.alice, world.sales, "far")
+    address, bob = f"/skills/{skill.id}/grants", console_of(world.bob)
+    page = bob.get(address).content.decode()
+    assert ("engineering/near" in page, "sales/far" in page, world.vera.ref in page) == (True, False, True)
+    answers = [
+        bob.post(address, {"principal": f"agent:/acme/{name}"}, headers=PART).status_code
+        for name in ("sales/far", "sales/absent", "engineering/near")
+    ]
+    assert answers == [422, 422, 204]
+    assert [grant.principal_id for grant in Binding.objects.filter(resource_id=skill.id)] == [near.id]
+    assert console_of(world.alice).post(address, {"principal": str(far.id)}, headers=PART).status_code == 204
 
 
 def test_fifty_skills_cost_no_more_queries_than_five(world: World, alice: Client) -> None:
