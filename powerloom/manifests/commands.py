@@ -7,12 +7,21 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from accounts.models import Membership
 from accounts.names import Name
 from accounts.queries import ou_for
+from agents.models import AgentMCPServer, AgentSkill
 from powerloom.commands.registry import Change, Command, Subject, handles
 from powerloom.kernel.refs import Actor, Target
 from powerloom.manifests.actions import Action
 from powerloom.manifests.models import SetMember
+
+# What ties two things together and has no id before it is made: its rows, and what they tie.
+TIES: dict[str, tuple[Any, str, str]] = {
+    "GroupMembership": (Membership, "group_id", "member_id"),
+    "AgentSkill": (AgentSkill, "agent_id", "skill_id"),
+    "AgentMCPServer": (AgentMCPServer, "agent_id", "server_id"),
+}
 
 
 class Member(BaseModel):
@@ -60,10 +69,25 @@ def record_members(command: RecordMembers, *, subject: Subject, actor: Actor) ->
             key=one.text,
             metadata=one.metadata,
         )
-        for one in command.joined
+        for one in _known(command.joined)
     ]
     SetMember.objects.bulk_create(rows, ignore_conflicts=True)
     return Change(ou, {"left": _named(command.left)}, {"joined": _named(command.joined)})
+
+
+def _known(members: list[Member]) -> list[Member]:
+    """Return the members by whole keys: a tie that was just made has its id by now."""
+    found: dict[tuple[str, ...], int | UUID] = {}
+    for kind, (model, *ends) in TIES.items():
+        made = [one.key for one in members if one.kind == kind and len(one.key) == len(ends)]
+        if made:
+            rows = model.objects.filter(**{f"{end}__in": [key[at] for key in made] for at, end in enumerate(ends)})
+            found |= {(kind, str(row[0]), str(row[1])): row[2] for row in rows.values_list(*ends, "pk")}
+    ids = [found.get((one.kind, *one.key)) for one in members]
+    return [
+        one if id_ is None else one.model_copy(update={"key": [*one.key, str(id_)]})
+        for one, id_ in zip(members, ids, strict=True)
+    ]
 
 
 def _named(members: list[Member]) -> list[str]:

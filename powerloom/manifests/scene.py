@@ -151,18 +151,19 @@ class Scene:
         return {(row[0], row[1]): row[2] for row in rows.values_list("agent_id", "server_id", "pk")}
 
     @cached_property
-    def members(self) -> set[tuple[UUID, UUID]]:
+    def members(self) -> dict[tuple[UUID, UUID], int]:
         rows = Membership.objects.filter(group__in=[row.pk for row in self.groups.values()])
-        return set(rows.values_list("group_id", "member_id"))
+        return {(row[0], row[1]): row[2] for row in rows.values_list("group_id", "member_id", "pk")}
 
     @cached_property
-    def bindings(self) -> dict[BindingKey, UUID]:
+    def bindings(self) -> dict[BindingKey, UUID | None]:
+        """None stands for one that ends by itself: no document made it, and none takes it away."""
         unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
         rows = accounts.bindings_visible_to(self.actor).filter(
             unexpired, resource_id__isnull=True, scope_ou__in=[row.pk for row in self.ous.values()]
         )
-        fields = ("principal_id", "role_id", "scope_ou_id", "decision_type", "pk")
-        return {(row[0], row[1], row[2], row[3]): row[4] for row in rows.values_list(*fields)}
+        fields = ("principal_id", "role_id", "scope_ou_id", "decision_type", "pk", "expires_at")
+        return {row[:4]: None if row[5] else row[4] for row in rows.values_list(*fields)}
 
     def binding_key(self, said: Any) -> BindingKey:
         """Return what tells one binding from another, for a document's metadata. Raises `Missing`."""
@@ -178,6 +179,19 @@ class Scene:
     @cached_property
     def policies(self) -> dict[str, ApprovalPolicy]:
         return {row.name: row for row in policies_visible_to(self.actor)}
+
+    def tie_id(self, kind: str, ends: tuple[UUID, UUID]) -> UUID | int | None:
+        """Return the id of the row that ties two things together, None when there is none yet."""
+        if kind in {"AgentSkill", "AgentMCPServer"}:
+            rows: dict[Any, Any] = self.skill_attachments if kind == "AgentSkill" else self.server_attachments
+            return rows[ends].pk if ends in rows else None
+        found: dict[str, Any] = {
+            "GroupMembership": self.members,
+            "SkillAccessGrant": self.grants,
+            "Credential": self.credentials,
+        }
+        tie: UUID | int | None = found[kind].get(ends)
+        return tie
 
     @property
     def _agent_ids(self) -> list[UUID]:

@@ -42,8 +42,10 @@ class Membership:
     def documents(self, beside: Iterable[Document]) -> list[Document]:
         """Return a document for each thing in the set that none of these names."""
         named = {(document.kind.name, document.address) for document in beside}
-        found = [_document(row) for row in self.rows if row.kind in KINDS]
-        return [one for one in found if (one.kind.name, one.address) not in named]
+        documents = [_document(row) for row in self.rows if row.kind in KINDS]
+        # Of two that had one name, one after the other, at most one is there.
+        found = {(one.kind.name, one.address): one for one in documents}
+        return [one for name, one in found.items() if name not in named]
 
     def holds(self, member: Member) -> bool:
         return any((row.kind, row.key) == (member.kind, member.text) for row in self.rows)
@@ -97,13 +99,19 @@ def place_of(document: Document, scene: Scene) -> UUID:
     return scene.ou_id(thing.rpartition("/")[0])
 
 
-def _key(document: Document, scene: Scene) -> Sequence[UUID | str]:
-    """Return the ids that tell a thing from every other of its kind. Raises `Missing`."""
+def _key(document: Document, scene: Scene) -> Sequence[UUID | int]:
+    """Return the ids that tell a thing from every other of its kind. Raises `Missing`.
+
+    What ties two things together is known by these and by its own id, as soon as it has one: `RecordMembers` adds that.
+    """
     said, kind = document.metadata, document.kind.name
     if kind == "OU":
         return [scene.ou_id(document.address)]
     if kind == "RoleBinding":
-        return scene.binding_key(said)
+        binding_id = scene.bindings.get(scene.binding_key(said))
+        if binding_id is None:
+            raise Missing("there is no such binding")
+        return [binding_id]
     if kind == "ApprovalPolicy":
         return [scene.policy_id(said.name)]
     things = (
@@ -114,7 +122,11 @@ def _key(document: Document, scene: Scene) -> Sequence[UUID | str]:
     )
     named = [scene.thing_id(thing, getattr(said, field)) for field, thing in things if hasattr(said, field)]
     refs = [scene.principal_id(getattr(said, name)) for name in ("member_ref", "principal_ref") if hasattr(said, name)]
-    return [*named, *refs] or [scene.thing_id(kind, document.address)]
+    if not named:
+        return [scene.thing_id(kind, document.address)]
+    one, other = *named, *refs
+    tie_id = scene.tie_id(kind, (one, other))
+    return [one, other] if tie_id is None else [one, other, tie_id]
 
 
 def _document(row: SetMember) -> Document:

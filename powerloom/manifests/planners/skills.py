@@ -36,7 +36,8 @@ def grant(document: Document, scene: Scene) -> Step:
     principal_id = scene.principal_id(document.metadata.principal_ref)
     if (skill_id, principal_id) in scene.grants:
         return Step(document, Verb.NOOP)
-    return created(document, GrantSkill(id=new_id(), skill_id=skill_id, principal_id=principal_id))
+    grant_id = scene.grants[skill_id, principal_id] = new_id()
+    return created(document, GrantSkill(id=grant_id, skill_id=skill_id, principal_id=principal_id))
 
 
 def _new(document: Document, scene: Scene) -> Step:

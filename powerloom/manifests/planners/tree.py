@@ -69,4 +69,5 @@ def binding(document: Document, scene: Scene) -> Step:
             "decision_type": decision,
         }
     )
+    scene.bindings[key] = command.id
     return created(document, command)

@@ -1,8 +1,14 @@
 """Sets of manifests: what was applied under a name and left the manifest is pruned on request, never by default."""
 
+from datetime import timedelta
+
+from django.utils.timezone import now
+
+from accounts.models import Binding
 from agents.models import Skill
 from powerloom.audit.models import Entry
 from powerloom.manifests.models import SetMember
+from tests.declared import make_agent, make_skill
 from tests.integration.manifests.sending import UNGATED, send
 from tests.refusals import code
 from tests.world import World, api_of, bind, make_user
@@ -100,3 +106,37 @@ def test_best_effort_records_what_it_applied(world: World) -> None:
     text = skill("one") + "---\n" + skill("two", "/acme/sales")
     send(api_of(world.bob), "apply", text, "?set=tools&best_effort=true")
     assert set(SetMember.objects.values_list("metadata__name", flat=True)) == {"one"}
+
+
+def test_a_tie_made_since_by_somebody_else_is_not_the_sets(world: World) -> None:
+    agent, lint = make_agent(world.alice, world.engineering), make_skill(world.alice, world.engineering)
+    ties = f"""
+kind: GroupMembership
+metadata: {{group_path: {PLACE}/leads, member_ref: "user:eve@acme.example"}}
+---
+kind: RoleBinding
+metadata: {{principal_ref: "user:eve@acme.example", role: AgentViewer, scope_ou_path: {PLACE}}}
+---
+kind: AgentSkill
+metadata: {{agent_path: {PLACE}/{agent.name}, skill_path: {PLACE}/{lint.name}}}
+---
+kind: SkillAccessGrant
+metadata: {{skill_path: {PLACE}/{lint.name}, principal_ref: "user:vera@acme.example"}}
+"""
+    api, rest = api_of(world.alice), f"kind: Group\nmetadata: {{name: leads, ou_path: {PLACE}}}\n"
+    assert send(api, "apply", f"{rest}---{ties}", "?set=tools").status_code == 200
+    pruned = "?set=tools&prune=true"
+    assert send(api, "plan", rest, pruned).json()["summary"] == {"noop": 1, "delete": 4}
+    send(api, "destroy", ties)
+    send(api, "apply", ties)
+    assert send(api, "plan", rest, pruned).json()["summary"] == {"noop": 1}
+
+    # Named again for the set they are its own, each once; but for one that ends by itself.
+    send(api, "apply", f"{rest}---{ties}", "?set=tools")
+    given = Binding.objects.filter(principal_id=world.eve.id, ended_at=None, role__name="AgentViewer")
+    given.update(expires_at=now() + timedelta(hours=1))
+    assert send(api, "plan", ties).json()["summary"] == {"noop": 4}
+    assert send(api, "destroy", ties, "?dry_run=true").json()["summary"] == {"delete": 3, "noop": 1}
+    done = send(api, "apply", rest, pruned).json()["resources"]
+    assert [row["status"] for row in done] == ["noop", *["applied"] * 3]
+    assert given.exists()
