@@ -1,6 +1,7 @@
 """The server, over HTTP. Answers are JSON; what is refused or held is raised, so that no verb forgets to look.
 
-A write carries an Idempotency-Key and is sent once more when its answer is lost: it still happens once.
+A write carries an Idempotency-Key and is sent once more when its answer is lost: it still happens once. OAuth's forms
+know no such key and are sent once.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Client:
         return self._json(self._send("POST", path, files={"file": (name, content, "application/octet-stream")}))
 
     def form(self, path: str, **fields: str) -> tuple[int, Any]:
-        """POST a form as OAuth wants it, and return status and answer: its refusals are no errors."""
-        answer = self._send("POST", path, data=fields)
+        """POST a form as OAuth wants it, once, and return status and answer: its refusals are no errors."""
+        answer = self._send("POST", path, repeats=False, data=fields)
         return answer.status_code, _parsed(answer)
 
     def text(self, path: str, **query: Any) -> str:
@@ -133,7 +134,9 @@ class Client:
         found = _parsed(answer) if answer.is_success else None
         return isinstance(found, dict) and "api_contract_version" in found
 
-    def _send(self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, repeats: bool = True, **options: Any
+    ) -> httpx.Response:
         key = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
         send: Callable[[], httpx.Response] = lambda: self._http.request(  # noqa: E731 - the same request, twice
             method, self.url + path, headers={**key, **(headers or {})}, **options
@@ -142,6 +145,8 @@ class Client:
             try:
                 return send()
             except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout):
+                if not repeats:
+                    raise
                 return send()
         except httpx.TransportError as error:
             raise self._unreachable(error) from error

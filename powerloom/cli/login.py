@@ -128,7 +128,8 @@ def _by_browser(weave: Weave, profile: Profile, scope: str, *, opens: bool) -> P
         raise Failed(_refusal(asked))
     weave.screen.note(f"Open {asked['verification_uri']} and confirm this code:", "")
     weave.screen.note(f"\n    {asked['user_code']}\n", "bold")
-    if opens and sys.stderr.isatty():
+    is_page = urlsplit(asked["verification_uri_complete"]).scheme in {"http", "https"}
+    if opens and is_page and sys.stderr.isatty():
         webbrowser.open(asked["verification_uri_complete"])
     given = _awaited(api, asked)
     return replace(profile, token=given["access_token"], token_id=given.get("token_id", ""))

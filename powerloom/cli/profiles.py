@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any  # JSON
+from urllib.parse import urlsplit
 
 DEFAULT = "default"
 FILE = "profiles.json"
@@ -51,6 +52,8 @@ class Profiles:
         url, token = os.environ.get("WEAVE_URL"), os.environ.get("WEAVE_TOKEN")
         if token:
             profile = replace(profile, token=token, token_id="", email="")
+        elif url and _origin(url) != _origin(profile.url):  # a kept token is for the server that gave it alone
+            profile = replace(profile, token="", token_id="", email="")
         return replace(profile, url=url) if url else profile
 
     def keeping(self, profile: Profile) -> Profiles:
@@ -110,6 +113,11 @@ def save(profiles: Profiles) -> None:
             raise
     except OSError as error:
         raise BadProfiles(f"{home / FILE} cannot be written: {error.strerror}.") from error
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url if "//" in url else f"https://{url}")
+    return parts.scheme, parts.netloc.lower()
 
 
 def _fields(profile: Profile) -> dict[str, str]:

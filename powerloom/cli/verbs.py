@@ -61,7 +61,12 @@ class Weave:
         profile = self.profile
         if not profile.url or not profile.token:
             flag = f" --profile {profile.name}" if profile.name != profiles.DEFAULT else ""
-            raise Failed(f"You are not signed in. Sign in with: weave{flag} login --url https://…")
+            where = (
+                " at WEAVE_URL, and a profile's token goes to its own server alone"
+                if os.environ.get("WEAVE_URL")
+                else ""
+            )
+            raise Failed(f"You are not signed in{where}. Sign in with: weave{flag} login --url https://…")
         return Client(profile.url, profile.token, justification=self.justification)
 
 

@@ -5,9 +5,10 @@ import os
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
-from powerloom.cli import profiles
+from powerloom.cli import client, profiles
 from powerloom.cli.profiles import BadProfiles, Profile, Profiles
 
 TOKEN = "plm_of_nobody"
@@ -71,3 +72,28 @@ def test_a_broken_file_is_named(home: Path, text: str) -> None:
     (home / "profiles.json").write_text(text)
     with pytest.raises(BadProfiles, match=r"profiles\.json cannot be read"):
         profiles.load()
+
+
+def test_a_kept_token_goes_to_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Profiles().keeping(Profile("a", "https://a.example/api", "t", "a@b.example", "id"))
+    for url in ("https://a.example", "a.example/api", "https://A.example/"):
+        monkeypatch.setenv("WEAVE_URL", url)
+        assert kept.choose(None).token == "t"
+    for url in ("https://evil.example", "http://a.example", "https://a.example:444", "https://a.example@evil.example"):
+        monkeypatch.setenv("WEAVE_URL", url)
+        assert kept.choose(None) == Profile("a", url)
+
+
+def test_a_form_whose_answer_is_lost_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def lose(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        raise httpx.ReadError("lost")
+
+    monkeypatch.setattr(client, "transport", httpx.MockTransport(lose))
+    with pytest.raises(client.Unreachable):
+        client.Client("https://p.example").form("/form", device_code="x")
+    with pytest.raises(client.Unreachable):
+        client.Client("https://p.example").post("/write")
+    assert asked == ["/form", "/write", "/write"]
