@@ -24,8 +24,8 @@ import jwt
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Delegation
-from accounts.tokens import ALGORITHM, ISSUER
+from accounts.models import Delegation, User
+from accounts.tokens import ALGORITHM, ISSUER, password_mark
 from powerloom.kernel.keys import derived_key
 from powerloom.kernel.refs import Actor, Narrowing
 
@@ -96,7 +96,10 @@ def delegation_of(claims: Claims) -> Delegation | None:
 
 
 def delegate(session_id: UUID, agent_id: UUID, actor: Actor) -> Delegation:
-    """Let a new session act for the person who starts it, with all that narrows what he came with."""
+    """Let a new session act for the person who starts it, with all that narrows what he came with.
+
+    Who comes by neither token nor sign-in, as what was held is replayed, is tied to the password that he has now.
+    """
     assert actor.organization_id is not None, "only members invoke"
     assert actor.id is not None, "only people are acted for"
     return Delegation.objects.create(
@@ -106,7 +109,7 @@ def delegate(session_id: UUID, agent_id: UUID, actor: Actor) -> Delegation:
         agent_id=agent_id,
         session_id=session_id,
         token_id=actor.token_id,
-        password_mark=actor.password_mark,
+        password_mark=actor.password_mark or _present_mark(actor),
         narrowing=asdict(actor.narrowing) if actor.narrowing else None,
     )
 
@@ -126,6 +129,10 @@ def actor_of(delegation: Delegation, *, request_id: str = "", address: str = "")
         request_id=request_id,
         address=address,
     )
+
+
+def _present_mark(actor: Actor) -> str:
+    return password_mark(User.objects.get(pk=actor.id)) if actor.token_id is None else ""
 
 
 def _claims(said: dict[str, Any]) -> Claims:

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 
 from accounts import sealing
 from accounts.models import Sealed
-from agents import bearers, convergence, queries
+from agents import bearers, convergence, delegating, queries
 from agents.actions import Action
 from agents.endpoints import endpoint_of, origin_of
 from agents.minting import SEALED
@@ -104,7 +104,7 @@ def load_create(command: CreateCredential, actor: Actor) -> Subject:
     server = server_for_read(actor, command.server_id)
     existing = credentials_of(agent).filter(server=server).first()
     target = Target("credential", command.id, server.name, agent.organization_id, agent.ou.path)
-    return Subject((agent, server, existing), existing.target() if existing else target, needs=_use(server))
+    return Subject((agent, server, existing), existing.target() if existing else target, needs=_giving(agent, server))
 
 
 @handles(CreateCredential, load=load_create)
@@ -131,13 +131,19 @@ def create_credential(command: CreateCredential, *, subject: Subject, actor: Act
     return Change(credential, None, _described(credential))
 
 
-def load_one(command: RotateCredential | RevealCredential, actor: Actor) -> Subject:
+def load_rotate(command: RotateCredential, actor: Actor) -> Subject:
+    credential = credential_for_change(actor, command.credential_id)
+    server = server_for_read(actor, credential.server_id)
+    return Subject(credential, credential.target(), needs=_giving(credential.agent, server))
+
+
+def load_one(command: RevealCredential, actor: Actor) -> Subject:
     credential = credential_for_change(actor, command.credential_id)
     server = server_for_read(actor, credential.server_id)
     return Subject(credential, credential.target(), needs=_use(server))
 
 
-@handles(RotateCredential, load=load_one)
+@handles(RotateCredential, load=load_rotate)
 def rotate_credential(command: RotateCredential, *, subject: Subject, actor: Actor) -> Change:
     credential: Credential = subject.row
     _check_value(credential.server, command.source)
@@ -256,6 +262,11 @@ def _check_room(agent: Agent, server: MCPServer) -> None:
 
 def _use(server: MCPServer) -> tuple[Need, ...]:
     return (Need(Action.MCP_SERVER_USE, server.target()),)
+
+
+def _giving(agent: Agent, server: MCPServer) -> tuple[Need, ...]:
+    """As whom an agent speaks to a server decides what it is told, which one that acts for people tells them."""
+    return (*_use(server), *delegating.needs(agent))
 
 
 def _origin(server: MCPServer) -> str:

@@ -20,12 +20,12 @@ from accounts.actions import Action as AccountsAction
 from accounts.models import OU, Secret
 from accounts.queries import ou_for, secrets_reaching, secrets_visible_to
 from accounts.rbac import shown
-from agents import deployments, queries
+from agents import delegating, deployments, queries
 from agents.actions import Action
 from agents.mcp import posted
 from agents.mcp.catalog import TEMPLATES, Kind
 from agents.mcp.template import SecretReference
-from agents.models import DeploymentStatus, MCPDeployment
+from agents.models import Agent, AgentMCPServer, DeploymentStatus, MCPDeployment
 from agents.spec import DisplayName, Name, Part
 from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.canonical import canonical
@@ -140,7 +140,14 @@ def load_update(command: UpdateDeployment, actor: Actor) -> Subject:
     # Whoever says what may be done with the power of a secret must be allowed to use it.
     touches = command.changes.model_fields_set & {"config_json", "policy_json"}
     loaded = (deployment, named, named.secrets())
-    return Subject(loaded, deployment.target(), needs=named.needs() if touches else ())
+    return Subject(loaded, deployment.target(), needs=(*named.needs(), *_delegating(deployment)) if touches else ())
+
+
+def _delegating(deployment: MCPDeployment) -> tuple[Need, ...]:
+    """What a deployment serves is read by the agents that have it, and so by those that act for people."""
+    attached = AgentMCPServer.objects.filter(server__deployment=deployment)
+    users = Agent.objects.filter(archived_at__isnull=True, pk__in=attached.values("agent_id"))
+    return delegating.needs_of_any(users, deployment.organization_id)
 
 
 @handles(UpdateDeployment, load=load_update)

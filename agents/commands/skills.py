@@ -123,12 +123,17 @@ def create_skills(commands: Sequence[CreateSkill], *, subjects: Sequence[Subject
     ]
 
 
-def load_skill(command: UpdateSkill | UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:
+def load_update(command: UpdateSkill, actor: Actor) -> Subject:
+    skill = queries.skill_for_change(actor, command.skill_id)
+    return Subject(skill, skill.target(), needs=delegating.needs_of_any(users_of(skill), skill.organization_id))
+
+
+def load_skill(command: UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:
     skill = queries.skill_for_change(actor, command.skill_id)
     return Subject(skill, skill.target())
 
 
-@handles(UpdateSkill, load=load_skill)
+@handles(UpdateSkill, load=load_update)
 def update_skill(command: UpdateSkill, *, subject: Subject, actor: Actor) -> Change:
     skill: Skill = subject.row
     named = command.changes.model_dump()

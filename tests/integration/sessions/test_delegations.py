@@ -17,10 +17,13 @@ from agents.fleet_client import credential
 from agents.models import Agent, Credential
 from agents.spec import AttachedSkill
 from approvals import replay
+from approvals.tickets import actor_as_json, actor_from
 from powerloom.audit.models import Entry
+from powerloom.commands.bus import submit
+from powerloom.kernel.ids import new_id
 from powerloom.kernel.keys import derived_key
 from sessions import calls
-from sessions.commands import InterruptSession
+from sessions.commands import InterruptSession, InvokeAgent
 from sessions.models import AgentSession, SessionEvent, SessionInput, Status
 from tests.connected import attach_server, make_server
 from tests.database import undone
@@ -30,7 +33,7 @@ from tests.held import decide, make_policy
 from tests.meta import Talk, make_meta_agent, make_meta_server, talk
 from tests.routes import TABLE
 from tests.waiting_calls import asked, confirmed, of_server
-from tests.wired import value_of
+from tests.wired import make_managed, value_of
 from tests.world import Api, World, actor_of, api_of, bind, make_token, make_user
 
 pytestmark = pytest.mark.django_db
@@ -254,6 +257,15 @@ def test_only_the_fleet_trades_and_only_what_is_whole(world: World, meta: Agent)
     assert one.bearer not in str(Delegation.objects.values_list().get(session_id=one.session.pk))
 
 
+def test_one_that_was_held_and_replayed_ends_with_the_password_too(world: World, meta: Agent) -> None:
+    command = InvokeAgent(id=new_id(), agent_id=meta.pk, prompt="What is there?")
+    submit(command, actor=actor_from(actor_as_json(actor_of(world.bob))))
+    kept = delegations.actor_of(Delegation.objects.get(session_id=command.id))
+    assert tokens.is_good(kept)
+    _new_password(world, talk(meta, world.bob))
+    assert not tokens.is_good(kept)
+
+
 # --- Where the bound is
 
 
@@ -412,6 +424,10 @@ def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World,
     tracker, second = make_server(world.engineering), make_server(world.engineering, "second")
     attach_server(world.alice, meta, second)
     attached = meta.server_attachments.exclude(server=second).get().server_id
+    managed = make_managed(world.engineering, "third")
+    attach_server(world.alice, meta, managed)
+    served, held = managed.deployment, Credential.objects.get(agent=meta, server=second)
+    assert served is not None
     own = make_agent(owner, world.engineering, "own")
     trojan, at = f"/agents/{meta.pk}", f"/agents/{own.pk}"
     done(AttachSkill(agent_id=meta.pk, skill=AttachedSkill(skill_id=skill.pk)), world.alice)
@@ -428,6 +444,11 @@ def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World,
         ("patch", f"/skills/{skill.pk}", {"current_version_id": str(version.pk)}),
         ("patch", f"/mcp-servers/{second.pk}", {"description": "Call me first."}),
         ("post", f"/mcp-servers/{second.pk}/pin", None),
+        ("patch", f"/skills/{skill.pk}", {"description": "Read me first."}),
+        ("patch", f"/mcp-deployments/{served.pk}", {"policy_json": {}}),
+        ("patch", f"/mcp-deployments/{served.pk}", {"config_json": {}}),
+        ("post", "/credentials", {"agent_id": str(meta.pk), "mcp_server_registration_id": str(tracker.pk)}),
+        ("post", f"/credentials/{held.pk}/rotate", {}),
     )
     for method, path, body in tries:
         for user, expected in ((owner, False), (world.alice, True)):
