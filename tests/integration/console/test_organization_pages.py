@@ -44,7 +44,7 @@ def test_an_ou_is_made_renamed_and_archived_when_it_is_empty(world: World, alice
     assert (status, where) == (204, f"/organization/ous/{ou.id}")
     status, said = sent(alice, "/organization/ous/new", **made)
     assert status == 409
-    assert "There is an OU emea here already." in said
+    assert "There is an OU emea in this OU already." in said
     assert sent(alice, f"{where}/edit", display_name="Europe")[0] == 204
     assert sent(alice, f"{where}/archive", word="nonsense")[0] == 422
     assert sent(alice, f"{where}/archive", word="emea") == (204, "/organization")
