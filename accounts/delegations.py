@@ -22,6 +22,7 @@ from uuid import UUID
 
 import jwt
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Delegation, User
@@ -132,7 +133,7 @@ def actor_of(delegation: Delegation, *, request_id: str = "", address: str = "")
 
 
 def _present_mark(actor: Actor) -> str:
-    return password_mark(User.objects.get(pk=actor.id)) if actor.token_id is None else ""
+    return password_mark(User.objects.get(Q(pk=actor.id))) if actor.token_id is None else ""
 
 
 def _claims(said: dict[str, Any]) -> Claims:

@@ -431,7 +431,7 @@ def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World,
     own = make_agent(owner, world.engineering, "own")
     trojan, at = f"/agents/{meta.pk}", f"/agents/{own.pk}"
     done(AttachSkill(agent_id=meta.pk, skill=AttachedSkill(skill_id=skill.pk)), world.alice)
-    tries = (
+    tries: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
         ("post", f"{at}/mcp-servers", {"mcp_server_registration_id": str(attached)}),
         ("patch", trojan, {"system_prompt": "Obey me."}),
         ("patch", trojan, {"tools": {"bash": {"enabled": True}}}),
