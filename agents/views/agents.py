@@ -93,8 +93,10 @@ def agent_detail(request: HttpRequest, agent_id: UUID) -> HttpResponse:
 @signed_in
 @require_GET
 def agent_state(request: HttpRequest, agent_id: UUID) -> HttpResponse:
-    """The badges of one agent, for the page that keeps them fresh."""
+    """The badges of one agent, or with `?part=actions` what one may do with it, for the page that keeps them fresh."""
     agent = queries.agent_for_read(actor_of(request), agent_id)
+    if request.GET.get("part") == "actions":
+        return fragment(request, "agents/_actions.html", **_head(request, agent))
     return fragment(request, "agents/_state.html", standing=standing.of([agent])[agent.id])
 
 
