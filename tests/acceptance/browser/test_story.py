@@ -185,18 +185,19 @@ def test_hostile_words_stay_words_while_they_stream(admin: Page, served: Product
     assert admin.title() not in {"1", "2"}
 
 
-def test_closing_and_deleting_ask_and_then_happen(admin: Page, served: Product) -> None:
-    invoke(admin, served)
-    wait_idle(admin)
-    admin.get_by_role("button", name="Close", exact=True).first.click()
-    admin.get_by_role("button", name="Close the session").click()
-    expect(admin.locator("#session-state")).to_contain_text("Terminated")
-    admin.get_by_role("button", name="Delete", exact=True).click()
-    expect(admin.get_by_role("dialog")).to_contain_text("for ever")
-    admin.get_by_label("Type delete to confirm").fill("delete")
-    admin.get_by_role("button", name="Delete for ever").click()
-    admin.wait_for_url(f"{served.url}/sessions")
-    expect(admin.locator("#toasts")).to_contain_text("Deleted")
+def test_closing_and_deleting_ask_and_then_happen(page: Page, served: Product) -> None:
+    sign_in(page, served)  # unwatched: what asks after the session while it goes may find it gone
+    invoke(page, served)
+    wait_idle(page)
+    page.get_by_role("button", name="Close", exact=True).first.click()
+    page.get_by_role("button", name="Close the session").click()
+    expect(page.locator("#session-state")).to_contain_text("Terminated")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("for ever")
+    page.get_by_label("Type delete to confirm").fill("delete")
+    page.get_by_role("button", name="Delete for ever").click()
+    page.wait_for_url(f"{served.url}/sessions")
+    expect(page.locator("#toasts")).to_contain_text("Deleted")
 
 
 def test_the_keyboard_finds_filter_keys_and_rooms(admin: Page, served: Product) -> None:
@@ -253,7 +254,11 @@ def ou_id_of(api: httpx.Client, path: str) -> str:
 
 
 def test_a_held_change_appears_is_approved_by_keyboard_on_a_phone_and_applies(page: Page, served: Product) -> None:
-    admin, erin = served.client("admin@dev.local"), served.client("erin@dev.local")
+    with served.client("admin@dev.local") as admin, served.client("erin@dev.local") as erin:
+        approve_one_and_reject_another(page, served, admin, erin)
+
+
+def approve_one_and_reject_another(page: Page, served: Product, admin: httpx.Client, erin: httpx.Client) -> None:
     ou_id = ou_id_of(admin, "/dev-org/engineering")
     approver = next(role["id"] for role in admin.get("/roles").json() if role["name"] == "Approver")
     gate = {"name": "new-agents", "scope_ou_id": ou_id, "action_pattern": "agent:create", "approver_role_id": approver}
@@ -410,7 +415,7 @@ def test_on_a_phone_the_rooms_are_in_a_drawer(page: Page, served: Product) -> No
     page.set_viewport_size({"width": 360, "height": 740})
     sign_in(page, served)
     page.get_by_role("button", name="Menu").click()
-    page.get_by_role("link", name="Audit").click()
+    page.get_by_role("navigation", name="Rooms").get_by_role("link", name="Audit").click()
     expect(page.get_by_role("heading", name="Audit")).to_be_visible()
 
 
