@@ -36,7 +36,7 @@ def revealed(answer: Any) -> str:
         "#once",
         "no-store",
     )
-    [value] = re.findall(r"<code>([^<]+)</code>", answer.content.decode())
+    [value] = re.findall(r"<code[^>]*>([^<]+)</code>", answer.content.decode())
     return str(value)
 
 
