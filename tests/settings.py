@@ -27,6 +27,7 @@ if not DATABASE_URL:
     # A file, because threads of a race need connections of their own, which a database in memory does not give.
     DATABASES["default"]["TEST"] = {"NAME": str(HOME / "template.sqlite3")}
 PASSWORD_HASHERS = ["tests.passwords.QuickArgon2"]
+WHITENOISE_AUTOREFRESH = True  # finds a file when it is asked for, where each new client would list them all
 CMA_URL = CMA_KEY = ""  # only the contract suite talks to the hosted service, and it asks the environment itself
 CMA_RATES = {}  # as against the local runtime
 SECRET_KEY_IS_GENERATED = False  # one data folder, so one key, for all processes of a test
