@@ -51,3 +51,45 @@ class Action(StrEnum):
     SKILL_UPDATE = "skill:update"
     SKILL_UPLOAD = "skill:upload"
     SKILL_USE = "skill:use"
+
+
+# What can be done to one of a kind that is there, as its page and the API tell each who looks at it.
+ON_AGENT = (
+    Action.AGENT_ARCHIVE,
+    Action.AGENT_ATTACH_MCP_SERVER,
+    Action.AGENT_ATTACH_SKILL,
+    Action.AGENT_DETACH_MCP_SERVER,
+    Action.AGENT_DETACH_SKILL,
+    Action.AGENT_INVOKE,
+    Action.AGENT_RESET_SYNC,
+    Action.AGENT_RESTORE,
+    Action.AGENT_UPDATE,
+)
+ON_CREDENTIAL = (
+    Action.CREDENTIAL_DELETE,
+    Action.CREDENTIAL_RESET_SYNC,
+    Action.CREDENTIAL_REVEAL,
+    Action.CREDENTIAL_ROTATE,
+)
+ON_DEPLOYMENT = (
+    Action.MCP_DEPLOYMENT_DESTROY,
+    Action.MCP_DEPLOYMENT_RETRY,
+    Action.MCP_DEPLOYMENT_UPDATE,
+)
+ON_SERVER = (
+    Action.MCP_SERVER_ARCHIVE,
+    Action.MCP_SERVER_PIN,
+    Action.MCP_SERVER_PROBE,
+    Action.MCP_SERVER_UPDATE,
+    Action.MCP_SERVER_USE,
+)
+ON_SKILL = (
+    Action.SKILL_ACTIVATE,
+    Action.SKILL_ARCHIVE,
+    Action.SKILL_GRANT,
+    Action.SKILL_RESET_SYNC,
+    Action.SKILL_REVOKE_GRANT,
+    Action.SKILL_UPDATE,
+    Action.SKILL_UPLOAD,
+    Action.SKILL_USE,
+)

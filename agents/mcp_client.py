@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from ssl import SSLError
-from typing import Any  # a tool's schemas are other people's JSON
+from typing import Any, TypeVar  # Any: a tool's schemas are other people's JSON
 
 from mcp import Client as MCPClient
 from mcp import MCPError
@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from agents.handshakes import MAX_TOOLS, MOST_ANSWER, Called, Handshake, HandshakeFailed, accepted
 from powerloom.web import egress
 from powerloom.web.egress import Blocked, Client
+
+T = TypeVar("T")
 
 MOST_PAGES = 20
 MOST_SAID = 200
@@ -57,28 +59,25 @@ class Seen:
 
 async def shake(url: str, client: Client, seconds: float) -> Handshake:
     """Do what `agents.handshakes.shake` says."""
-    seen = Seen("authorization" in client.headers, seconds)
-    client.event_hooks["response"].append(seen.note)
-    found, step = None, "initialize"
-    try:
-        async with (
-            asyncio.timeout(seconds),
-            MCPClient(streamable_http_client(url, http_client=client), cache=None) as server,
-        ):
-            step = "tools/list"
-            tools = await _listed(server)
-            found = Handshake(_info(server.server_info), server.protocol_version, accepted(tools))
-    except FAILURES as error:
-        if found is None:  # once all is known, a farewell that goes wrong does not matter
-            raise _failure(step, error, seen) from None
-    finally:
-        client.event_hooks["response"].remove(seen.note)
-    assert found is not None, "either everything was answered or something was raised"
-    return found
+
+    async def greet(server: MCPClient) -> Handshake:
+        tools = await _listed(server)
+        return Handshake(_info(server.server_info), server.protocol_version, accepted(tools))
+
+    return await _asked(url, client, seconds, "tools/list", greet)
 
 
 async def call(url: str, client: Client, seconds: float, name: str, arguments: dict[str, Any]) -> Called:
     """Do what `agents.handshakes.call` says."""
+
+    async def use(server: MCPClient) -> Called:
+        return _called(await server.call_tool(name, arguments))
+
+    return await _asked(url, client, seconds, "tools/call", use)
+
+
+async def _asked(url: str, client: Client, seconds: float, asking: str, ask: Callable[[MCPClient], Awaitable[T]]) -> T:
+    """Greet the server and ask it one thing; `asking` is the MCP method that the words of a failure name."""
     seen = Seen("authorization" in client.headers, seconds)
     client.event_hooks["response"].append(seen.note)
     found, step = None, "initialize"
@@ -87,10 +86,10 @@ async def call(url: str, client: Client, seconds: float, name: str, arguments: d
             asyncio.timeout(seconds),
             MCPClient(streamable_http_client(url, http_client=client), cache=None) as server,
         ):
-            step = "tools/call"
-            found = _called(await server.call_tool(name, arguments))
+            step = asking
+            found = await ask(server)
     except FAILURES as error:
-        if found is None:  # as with a handshake
+        if found is None:  # once all is known, a farewell that goes wrong does not matter
             raise _failure(step, error, seen) from None
     finally:
         client.event_hooks["response"].remove(seen.note)

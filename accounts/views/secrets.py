@@ -20,7 +20,7 @@ from accounts.reasons import reasons_against
 from accounts.secret_forms import KINDS, NewSecretForm, ValueForm
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
-from powerloom.web.deeds import Deed, answer, sent
+from powerloom.web.deeds import Deed, Origin, answer, sent
 from powerloom.web.filters import Filters
 from powerloom.web.forms import TypedName
 from powerloom.web.lists import page_of
@@ -46,10 +46,7 @@ def secret_list(request: HttpRequest) -> HttpResponse:
         kept=chosen.kept(by_form=frozenset({"q"})),
         bare=request.path,
         new_refusal=reason_against_new(request, Action.SECRET_CREATE),
-        tabs=[
-            {"name": "Credentials", "url": reverse("agents:credentials"), "current": False},
-            {"name": "Secrets", "url": reverse("accounts:secrets"), "current": True},
-        ],
+        tabs=key_tabs("accounts:secrets"),
         line=f'curl -H "Authorization: Bearer $TOKEN" {request.build_absolute_uri("/api/secrets")}',
     )
 
@@ -102,7 +99,9 @@ def secret_create(request: HttpRequest) -> HttpResponse:
         organization_id = queries.ou_for(actor, said["ou_id"]).organization_id
         return [CreateSecret(id=new_id(), **said, **sealed_value(organization_id, form.cleaned_data["value"]))]
 
-    return answer(request, deed, commands, then=lambda done: _to(request, done.row, "Kept. It is not shown again."))
+    return answer(
+        request, deed, commands, then=lambda done: _origin(done.row).back(request, "Kept. It is not shown again.")
+    )
 
 
 @signed_in
@@ -111,14 +110,14 @@ def secret_rotate(request: HttpRequest, secret_id: UUID) -> HttpResponse:
     """Replace a secret's value."""
     secret = queries.secret_for(actor_of(request), secret_id)
     form = ValueForm(sent(request))
-    deed = _deed(request, secret, form, heading=f"Rotate {secret.name}", button="Rotate")
+    deed = _origin(secret).deed(request, form, heading=f"Rotate {secret.name}", button="Rotate")
     deed.lead = "The value before is destroyed. Deployments use the new one from their next call on."
 
     def commands() -> list[RotateSecret]:
         value = sealed_value(secret.organization_id, form.cleaned_data["value"])
         return [RotateSecret(secret_id=secret.id, **value)]
 
-    return answer(request, deed, commands, then=lambda _: _to(request, secret, "Rotated."))
+    return answer(request, deed, commands, then=lambda _: _origin(secret).back(request, "Rotated."))
 
 
 @signed_in
@@ -127,7 +126,7 @@ def secret_delete(request: HttpRequest, secret_id: UUID) -> HttpResponse:
     """Destroy a secret, knowing what stops."""
     secret = queries.secret_for(actor_of(request), secret_id)
     form = TypedName(sent(request), name=secret.name)
-    deed = _deed(request, secret, form, heading=f"Delete {secret.name}", button="Delete for good")
+    deed = _origin(secret).deed(request, form, heading=f"Delete {secret.name}", button="Delete for good")
     deed.lead = "Its value is destroyed. Deployments that name it fail from their next call on."
     deed.picture, deed.is_grave, deed.fields = "trash-2", True, "accounts/secrets/_delete_fields.html"
     deed.context = {"secret": secret}
@@ -137,6 +136,12 @@ def secret_delete(request: HttpRequest, secret_id: UUID) -> HttpResponse:
         lambda: [DeleteSecret(secret_id=secret.id)],
         then=lambda _: go(request, reverse("accounts:secrets"), saying=f"{secret.name} is destroyed."),
     )
+
+
+def key_tabs(current: str) -> list[dict[str, Any]]:
+    """Return the tabs of the room of credentials and secrets; `current` is the URL name of the one that is open."""
+    names = {"agents:credentials": "Credentials", "accounts:secrets": "Secrets"}
+    return [{"name": word, "url": reverse(name), "current": name == current} for name, word in names.items()]
 
 
 def _terms(chosen: Filters) -> Q:
@@ -150,17 +155,5 @@ def _terms(chosen: Filters) -> Q:
     return terms
 
 
-def _deed(request: HttpRequest, secret: Secret, form: Any, *, heading: str, button: str) -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=reverse("accounts:secret", args=[secret.id]),
-        path=secret.ou.path,
-        room=reverse("accounts:secrets"),
-    )
-
-
-def _to(request: HttpRequest, secret: Secret, saying: str) -> HttpResponse:
-    return go(request, reverse("accounts:secret", args=[secret.id]), saying=saying)
+def _origin(secret: Secret) -> Origin:
+    return Origin(reverse("accounts:secret", args=[secret.id]), secret.ou.path, reverse("accounts:secrets"))

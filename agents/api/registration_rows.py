@@ -8,7 +8,7 @@ from typing import Any  # JSON
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
 from agents import stops
-from agents.actions import Action
+from agents.actions import ON_SERVER
 from agents.diff import diff
 from agents.endpoints import endpoint_of
 from agents.models import MCPServer, MCPTool
@@ -17,14 +17,6 @@ from agents.queries.servers import tool_counts, tools_of
 from powerloom.kernel.refs import Actor
 
 JSON = dict[str, Any]
-
-ACTIONS = (
-    Action.MCP_SERVER_ARCHIVE,
-    Action.MCP_SERVER_PIN,
-    Action.MCP_SERVER_PROBE,
-    Action.MCP_SERVER_UPDATE,
-    Action.MCP_SERVER_USE,
-)
 
 
 def servers(rows: Sequence[MCPServer]) -> list[JSON]:
@@ -35,7 +27,7 @@ def servers(rows: Sequence[MCPServer]) -> list[JSON]:
 
 def server(row: MCPServer, actor: Actor) -> JSON:
     """Return one MCP server as the list shows it and more."""
-    can = {action: not reason for action, reason in reasons_against(actor, row.target(), ACTIONS).items()}
+    can = {action: not reason for action, reason in reasons_against(actor, row.target(), ON_SERVER).items()}
     listed = servers([row])[0]
     why = stops.of_server(row, flagged=listed["flagged_count"]).as_json()
     return listed | {"tools": [_tool(tool) for tool in tools_of(row)], "explain": why, "can": can}

@@ -12,7 +12,7 @@ from accounts.models import Binding
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
 from agents import bearers, queries, readiness, stops, withholding
-from agents.actions import Action
+from agents.actions import ON_AGENT, ON_CREDENTIAL, ON_SKILL, Action
 from agents.api.server_rows import server_attachments
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentSkill, AgentVersion, Credential, Skill, SkillVersion
@@ -25,36 +25,6 @@ from powerloom.reconcile import status
 from powerloom.reconcile.models import SyncState
 
 JSON = dict[str, Any]
-
-AGENT_ACTIONS = (
-    Action.AGENT_ARCHIVE,
-    Action.AGENT_ATTACH_MCP_SERVER,
-    Action.AGENT_ATTACH_SKILL,
-    Action.AGENT_DETACH_MCP_SERVER,
-    Action.AGENT_DETACH_SKILL,
-    Action.AGENT_INVOKE,
-    Action.AGENT_RESET_SYNC,
-    Action.AGENT_RESTORE,
-    Action.AGENT_UPDATE,
-)
-SKILL_ACTIONS = (
-    Action.SKILL_ACTIVATE,
-    Action.SKILL_ARCHIVE,
-    Action.SKILL_GRANT,
-    Action.SKILL_RESET_SYNC,
-    Action.SKILL_REVOKE_GRANT,
-    Action.SKILL_UPDATE,
-    Action.SKILL_UPLOAD,
-    Action.SKILL_USE,
-)
-
-
-CREDENTIAL_ACTIONS = (
-    Action.CREDENTIAL_DELETE,
-    Action.CREDENTIAL_RESET_SYNC,
-    Action.CREDENTIAL_REVEAL,
-    Action.CREDENTIAL_ROTATE,
-)
 
 
 def agents(rows: Sequence[Agent]) -> list[JSON]:
@@ -73,7 +43,7 @@ def agent(row: Agent, actor: Actor) -> JSON:
         "withheld_skills": withholding.reasons(row, attached),
         "mcp_servers": server_attachments(row, server_attachments_of(row)),
         "sync": agent_sync(row),
-        "can": _can(row, actor, AGENT_ACTIONS),
+        "can": _can(row, actor, ON_AGENT),
     }
 
 
@@ -115,7 +85,7 @@ def skill(row: Skill, actor: Actor) -> JSON:
     sync = _sync(row.target(), state, [("skill", why)])
     return _skill(row, state, current_numbers([row]).get(row.id)) | {
         "sync": sync,
-        "can": _can(row, actor, SKILL_ACTIONS),
+        "can": _can(row, actor, ON_SKILL),
     }
 
 
@@ -136,7 +106,7 @@ def credential(row: Credential, actor: Actor) -> JSON:
     state = sync_states(SyncKind.CREDENTIAL, [row.id]).get(row.id)
     why = readiness.missing("credential", state)
     sync = _sync(row.target(), state, [("credential", why)])
-    return _credential(row, state) | {"sync": sync, "can": _can(row, actor, CREDENTIAL_ACTIONS)}
+    return _credential(row, state) | {"sync": sync, "can": _can(row, actor, ON_CREDENTIAL)}
 
 
 def grants(rows: Sequence[Binding]) -> list[JSON]:

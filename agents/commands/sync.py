@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 from uuid import UUID
 
@@ -47,11 +48,7 @@ def load_agent(command: ResetAgentSync, actor: Actor) -> Subject:
 @handles(ResetAgentSync, load=load_agent, holdable=False)
 def reset_agent_sync(command: ResetAgentSync, *, subject: Subject, actor: Actor) -> Change:
     agent: Agent = subject.row
-    environment = parked(SyncKind.ENVIRONMENT, [agent.organization_id])
-    intents.reset(SyncKind.AGENT, agent.id)
-    for id_ in environment:
-        intents.reset(SyncKind.ENVIRONMENT, id_)
-    return Change(agent, None, {"reset": [SyncKind.AGENT, *[SyncKind.ENVIRONMENT for _ in environment]]})
+    return _reset(agent, SyncKind.AGENT, SyncKind.ENVIRONMENT, [agent.organization_id])
 
 
 def load_skill(command: ResetSkillSync, actor: Actor) -> Subject:
@@ -64,11 +61,8 @@ def reset_skill_sync(command: ResetSkillSync, *, subject: Subject, actor: Actor)
     skill: Skill = subject.row
     if not versions_of(skill).exists():
         raise Conflict(f"{skill.name} has no version yet, so there is nothing to try again.")
-    stopped = parked(SyncKind.SKILL_VERSION, versions_of(skill).values_list("pk", flat=True))
-    intents.reset(SyncKind.SKILL, skill.id)
-    for id_ in stopped:
-        intents.reset(SyncKind.SKILL_VERSION, id_)
-    return Change(skill, None, {"reset": [SyncKind.SKILL, *[SyncKind.SKILL_VERSION for _ in stopped]]})
+    versions = versions_of(skill).values_list("pk", flat=True)
+    return _reset(skill, SyncKind.SKILL, SyncKind.SKILL_VERSION, versions)
 
 
 def load_credential(command: ResetCredentialSync, actor: Actor) -> Subject:
@@ -79,8 +73,13 @@ def load_credential(command: ResetCredentialSync, actor: Actor) -> Subject:
 @handles(ResetCredentialSync, load=load_credential, holdable=False)
 def reset_credential_sync(command: ResetCredentialSync, *, subject: Subject, actor: Actor) -> Change:
     credential: Credential = subject.row
-    vault = parked(SyncKind.VAULT, [credential.agent_id])
-    intents.reset(SyncKind.CREDENTIAL, credential.id)
-    for id_ in vault:
-        intents.reset(SyncKind.VAULT, id_)
-    return Change(credential, None, {"reset": [SyncKind.CREDENTIAL, *[SyncKind.VAULT for _ in vault]]})
+    return _reset(credential, SyncKind.CREDENTIAL, SyncKind.VAULT, [credential.agent_id])
+
+
+def _reset(row: Agent | Skill | Credential, kind: SyncKind, beside: SyncKind, ids: Iterable[UUID]) -> Change:
+    """Try the row again, and those beside it that are parked."""
+    stopped = parked(beside, ids)
+    intents.reset(kind, row.id)
+    for id_ in stopped:
+        intents.reset(beside, id_)
+    return Change(row, None, {"reset": [kind, *[beside for _ in stopped]]})

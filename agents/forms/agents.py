@@ -149,6 +149,7 @@ class NewAgentForm(AgentForm[CreateAgent]):
         super().__init__(*args, **kwargs)
         self.actor = actor
         self.principal: Principal | None = None
+        self.places = places
         self.fields["ou_id"] = PlaceField(places)
         self.fields["owner"].initial = actor.ref
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any  # template context
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from agents.commands import ArchiveAgent, ResetAgentSync, RestoreAgent, UpdateAg
 from agents.forms.agents import EditAgentForm, NewAgentForm
 from agents.models import Agent
 from agents.queries.radius import live_credentials_of, radius_of
+from agents.views.origins import agent_origin
 from agents.views.reaching import sessions_reached
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
@@ -54,7 +54,6 @@ def edit_agent_form(request: HttpRequest, agent: Agent) -> EditAgentForm:
 def agent_create(request: HttpRequest) -> HttpResponse:
     """Declare an agent, its manifest beside the form."""
     form = new_agent_form(request)
-    has_places = bool(form.fields["ou_id"].choices)  # type: ignore[attr-defined]  # it is a choice
     owners = named_in_directory(actor_of(request)).values_list("ref", flat=True)[:MOST_OFFERED]
     deed = Deed(
         form=form,
@@ -64,10 +63,12 @@ def agent_create(request: HttpRequest) -> HttpResponse:
         back=reverse("agents:list"),
         fields=FIELDS,
         aside=MANIFEST,
-        obstacle="" if has_places else reason_against_new(request, Action.AGENT_CREATE),
+        obstacle="" if form.places else reason_against_new(request, Action.AGENT_CREATE),
         context={"owners": owners, "manifest_url": reverse("console:new_agent_manifest")},
     )
-    return answer(request, deed, lambda: [form.value], then=lambda done: _to(request, done.row, "Declared."))
+    return answer(
+        request, deed, lambda: [form.value], then=lambda done: agent_origin(done.row).back(request, "Declared.")
+    )
 
 
 @signed_in
@@ -76,7 +77,7 @@ def agent_edit(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     """Change an agent; every change makes a version."""
     agent = queries.agent_for_read(actor_of(request), agent_id)
     form = edit_agent_form(request, agent)
-    deed = _deed(request, agent, form, heading=f"Edit {agent.display_name}", button="Save as a new version")
+    deed = agent_origin(agent).deed(request, form, heading=f"Edit {agent.display_name}", button="Save as a new version")
     deed.fields, deed.aside = FIELDS, MANIFEST
     deed.context = {"manifest_url": reverse("console:edited_agent_manifest", args=[agent.id])}
 
@@ -85,7 +86,10 @@ def agent_edit(request: HttpRequest, agent_id: UUID) -> HttpResponse:
         return [UpdateAgent(agent_id=agent.id, changes=form.value, generation=generation)]
 
     return answer(
-        request, deed, commands, then=lambda done: _to(request, agent, f"Saved. Version {done.row.version} is pushed.")
+        request,
+        deed,
+        commands,
+        then=lambda done: agent_origin(agent).back(request, f"Saved. Version {done.row.version} is pushed."),
     )
 
 
@@ -95,7 +99,7 @@ def agent_archive(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     """Take an agent out of service for good, knowing what goes with it."""
     agent = queries.agent_for_read(actor_of(request), agent_id)
     form = TypedName(sent(request), name=agent.name)
-    deed = _deed(request, agent, form, heading=f"Archive {agent.display_name}", button="Archive for good")
+    deed = agent_origin(agent).deed(request, form, heading=f"Archive {agent.display_name}", button="Archive for good")
     deed.lead = (
         "There is no way back: the runtime archives an agent for ever. Its name becomes free; its sessions, versions "
         "and audit entries stay."
@@ -129,19 +133,3 @@ def agent_restore(request: HttpRequest, agent_id: UUID, number: int) -> HttpResp
 def reset_sync(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     """Let the reconciler try a parked agent again."""
     return performed(request, ResetAgentSync(agent_id=agent_id), saying="Reset. The reconciler tries again now.")
-
-
-def _deed(request: HttpRequest, agent: Agent, form: Any, *, heading: str, button: str) -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=reverse("agents:detail", args=[agent.id]),
-        path=agent.ou.path,
-        room=reverse("agents:list"),
-    )
-
-
-def _to(request: HttpRequest, agent: Agent, saying: str) -> HttpResponse:
-    return go(request, reverse("agents:detail", args=[agent.id]), saying=saying)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from accounts.places import reason_against_new
 from accounts.reasons import Reason, reasons_against
 from agents import connections, queries, standing, withholding
-from agents.actions import Action
+from agents.actions import ON_AGENT, Action
 from agents.drivers.agents import desired_document
 from agents.kinds import SyncKind
 from agents.models import Agent, AgentVersion
@@ -35,18 +35,6 @@ ROWS = 50
 VERSIONS = 20
 MOST_COMPARED = 200  # versions that a choice offers
 EXAMPLE = 'curl -H "Authorization: Bearer $TOKEN" {base}/api/agents -d \'{{"name": "code-reviewer", …}}\''
-
-ACTIONS = (
-    Action.AGENT_ARCHIVE,
-    Action.AGENT_ATTACH_MCP_SERVER,
-    Action.AGENT_ATTACH_SKILL,
-    Action.AGENT_DETACH_MCP_SERVER,
-    Action.AGENT_DETACH_SKILL,
-    Action.AGENT_INVOKE,
-    Action.AGENT_RESET_SYNC,
-    Action.AGENT_RESTORE,
-    Action.AGENT_UPDATE,
-)
 
 
 @dataclass(frozen=True)
@@ -107,7 +95,7 @@ def _lines(agents: list[Agent]) -> list[Line]:
 
 def _head(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     now = standing.of([agent])[agent.id]
-    against = reasons_against(actor_of(request), agent.target(), ACTIONS)
+    against = reasons_against(actor_of(request), agent.target(), ON_AGENT)
     refusals = {action.partition(":")[2]: reason for action, reason in against.items()}
     if not now.live:
         refusals["invoke"] = refusals["invoke"] or Reason(f"Not live yet: {now.why}.")

@@ -19,7 +19,8 @@ from agents.models import Agent
 from agents.queries.server_attachments import server_attachment_of, setting_of
 from agents.queries.servers import server_for_read, tools_of
 from agents.queries.skills import skill_for_read, version_numbered
-from agents.spec import AttachedServer, AttachedSkill, PrebuiltSkill
+from agents.spec import AttachedSkill, PrebuiltSkill
+from agents.views.origins import agent_origin
 from powerloom.commands.registry import Command
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
@@ -39,7 +40,7 @@ def attaching_skill(request: HttpRequest, agent: Agent, data: Any = None) -> Dee
     skills = queries.skills_visible_to(actor).filter(usable).order_by("display_name")[:MOST_OFFERED]
     url = reverse("agents:attach_skill", args=[agent.id])
     form = AttachSkillForm(data, skills=skills, auto_id="attach-skill-%s")
-    return _deed(agent, form, url, "Attach a skill", "Attach", "skills")
+    return agent_origin(agent).deed(request, form, heading="Attach a skill", button="Attach", tab="skills", url=url)
 
 
 def attaching_server(request: HttpRequest, agent: Agent, data: Any = None) -> Deed:
@@ -50,7 +51,8 @@ def attaching_server(request: HttpRequest, agent: Agent, data: Any = None) -> De
     url = reverse("agents:attach_server", args=[agent.id])
     servers = list(rows.order_by("display_name")[:MOST_OFFERED])
     form = AttachServerForm(data, servers=servers, auto_id="attach-server-%s")
-    deed = _deed(agent, form, url, "Attach an MCP server", "Attach with a credential", "servers")
+    words = {"heading": "Attach an MCP server", "button": "Attach with a credential", "tab": "servers"}
+    deed = agent_origin(agent).deed(request, form, **words, url=url)
     if not servers:
         deed.obstacle = "There is no other MCP server that you may use. Deploy or register one in MCP servers first."
     return deed
@@ -96,7 +98,8 @@ def attach_server(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     deed = attaching_server(request, agent, sent(request))
 
     def commands() -> list[Command]:
-        setting: AttachedServer = deed.form.setting()  # type: ignore[attr-defined]  # it is the form of above
+        assert isinstance(deed.form, AttachServerForm), "it is the form of above"
+        setting = deed.form.setting()
         sealed_id, bearer_hash = sealed_bearer(agent.organization_id)
         credential = CreateCredential(
             id=new_id(),
@@ -120,8 +123,8 @@ def server_settings(request: HttpRequest, agent_id: UUID, server_id: UUID) -> Ht
     server = server_for_read(actor, server_id)
     names = [tool.name for tool in tools_of(server)]
     form = ServerSettingsForm(sent(request), tools=names, attached=attached)
-    url = request.get_full_path()
-    deed = _deed(agent, form, url, f"{server.display_name} for {agent.display_name}", "Save", "servers")
+    heading = f"{server.display_name} for {agent.display_name}"
+    deed = agent_origin(agent).deed(request, form, heading=heading, button="Save", tab="servers")
     deed.fields = "agents/_server_settings_fields.html"
     return answer(
         request,
@@ -137,18 +140,6 @@ def detach_server(request: HttpRequest, agent_id: UUID, server_id: UUID) -> Http
     """Take an MCP server away; its credential leaves the vault."""
     command = DetachServer(agent_id=agent_id, server_id=server_id)
     return performed(request, command, then=lambda _: go(request, _tab(agent_id, "servers"), saying="Detached."))
-
-
-def _deed(agent: Agent, form: Any, url: str, heading: str, button: str, tab: str) -> Deed:
-    return Deed(
-        form=form,
-        url=url,
-        heading=heading,
-        button=button,
-        back=_tab(agent.id, tab),
-        path=agent.ou.path,
-        room=reverse("agents:list"),
-    )
 
 
 def _tab(agent_id: UUID, tab: str) -> str:

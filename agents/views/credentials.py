@@ -16,8 +16,9 @@ from accounts.granters import who_may
 from accounts.places import reason_against_new
 from accounts.queries import secret_for
 from accounts.reasons import Reason, reasons_against
+from accounts.views.secrets import key_tabs
 from agents import connections, queries
-from agents.actions import Action
+from agents.actions import ON_CREDENTIAL, Action
 from agents.commands import (
     CreateCredential,
     DeleteCredential,
@@ -34,6 +35,7 @@ from agents.queries.credentials import credential_for_read
 from agents.queries.deployments import deployments_visible_to
 from agents.queries.lists import credentials_matching, sync_states
 from agents.queries.reach import agents_calling, deployments_naming
+from agents.views.origins import credential_origin
 from agents.views.reaching import agents_reached
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
@@ -46,13 +48,6 @@ from powerloom.web.submitting import performed
 
 ROWS = 50
 MOST_OFFERED = 500
-
-ACTIONS = (
-    Action.CREDENTIAL_DELETE,
-    Action.CREDENTIAL_RESET_SYNC,
-    Action.CREDENTIAL_REVEAL,
-    Action.CREDENTIAL_ROTATE,
-)
 
 
 @dataclass(frozen=True)
@@ -84,10 +79,7 @@ def credential_list(request: HttpRequest) -> HttpResponse:
         kept=chosen.kept(by_form=frozenset({"q"})),
         bare=request.path,
         new_refusal=reason_against_new(request, Action.CREDENTIAL_CREATE),
-        tabs=[
-            {"name": "Credentials", "url": reverse("agents:credentials"), "current": True},
-            {"name": "Secrets", "url": reverse("accounts:secrets"), "current": False},
-        ],
+        tabs=key_tabs("agents:credentials"),
         line=f'curl -H "Authorization: Bearer $TOKEN" {request.build_absolute_uri("/api/credentials")}',
     )
 
@@ -98,7 +90,7 @@ def credential_detail(request: HttpRequest, credential_id: UUID) -> HttpResponse
     """One credential: whose it is, where it stands, who can use it, what may be done."""
     actor = actor_of(request)
     credential = credential_for_read(actor, credential_id)
-    against: dict[str, Reason] = reasons_against(actor, credential.target(), ACTIONS)
+    against: dict[str, Reason] = reasons_against(actor, credential.target(), ON_CREDENTIAL)
     refusals = {action.partition(":")[2]: reason for action, reason in against.items()}
     refusals["reveal"] = refusals["reveal"] or _cannot_be_shown(credential)
     place, organization = credential.agent.ou.path, credential.organization_id
@@ -147,7 +139,12 @@ def credential_create(request: HttpRequest) -> HttpResponse:
         value = _value(request, form)
         return [CreateCredential(id=new_id(), agent_id=said["agent"], server_id=said["server"], **value)]
 
-    return answer(request, deed, commands, then=lambda done: _to(request, done.row, "It goes into the vault now."))
+    return answer(
+        request,
+        deed,
+        commands,
+        then=lambda done: credential_origin(done.row).back(request, "It goes into the vault now."),
+    )
 
 
 @signed_in
@@ -157,14 +154,14 @@ def credential_rotate(request: HttpRequest, credential_id: UUID) -> HttpResponse
     actor = actor_of(request)
     credential = credential_for_read(actor, credential_id)
     form = ValueForm(sent(request))
-    deed = _deed(request, credential, form, heading=f"Rotate {_name(credential)}", button="Rotate")
+    deed = credential_origin(credential).deed(request, form, heading=f"Rotate {_name(credential)}", button="Rotate")
     deed.lead = "The value before stays good until the vault has the new one, so nothing stops meanwhile."
     deed.reach = agents_reached(actor, queries.agents_among([credential.agent_id]), "Agents that use it")
     return answer(
         request,
         deed,
         lambda: [RotateCredential(credential_id=credential.id, **_value(request, form))],
-        then=lambda _: _to(request, credential, "Rotated. The vault gets the new value now."),
+        then=lambda _: credential_origin(credential).back(request, "Rotated. The vault gets the new value now."),
     )
 
 
@@ -175,7 +172,9 @@ def credential_delete(request: HttpRequest, credential_id: UUID) -> HttpResponse
     actor = actor_of(request)
     credential = credential_for_read(actor, credential_id)
     form = TypedName(sent(request), name=credential.agent.name)
-    deed = _deed(request, credential, form, heading=f"Revoke {_name(credential)}", button="Revoke for good")
+    deed = credential_origin(credential).deed(
+        request, form, heading=f"Revoke {_name(credential)}", button="Revoke for good"
+    )
     deed.lead = "It is refused from that moment, in sessions that run too; its value is destroyed."
     deed.picture, deed.is_grave = "ban", True
     deed.reach = agents_reached(actor, queries.agents_among([credential.agent_id]), "Agents that lose it")
@@ -245,19 +244,3 @@ def _value(request: HttpRequest, form: ValueForm) -> dict[str, Any]:
 
 def _name(credential: Credential) -> str:
     return f"the credential of {credential.agent.display_name} for {credential.server.display_name}"
-
-
-def _deed(request: HttpRequest, credential: Credential, form: Any, *, heading: str, button: str) -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=reverse("agents:credential", args=[credential.id]),
-        path=credential.agent.ou.path,
-        room=reverse("agents:credentials"),
-    )
-
-
-def _to(request: HttpRequest, credential: Credential, saying: str) -> HttpResponse:
-    return go(request, reverse("agents:credential", args=[credential.id]), saying=saying)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any  # template context
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +20,7 @@ from agents.queries.radius import live_credentials_of
 from agents.queries.servers import may_register, server_for_read, tool_named, users_of_server
 from agents.registering import discovered, plain_token
 from agents.trying import try_tool
+from agents.views.origins import server_origin
 from agents.views.reaching import agents_reached
 from powerloom.commands.registry import Command, Done
 from powerloom.kernel.errors import Invalid, NotFound, PowerloomError
@@ -61,7 +61,7 @@ def server_register(request: HttpRequest) -> HttpResponse:
         discovery_id = found[0] if found else None
         return [CreateServer(id=new_id(), discovery_id=discovery_id, **form.value.model_dump())]
 
-    response = answer(request, deed, commands, then=lambda done: _to(request, done.row, "Registered."))
+    response = answer(request, deed, commands, then=lambda done: server_origin(done.row).back(request, "Registered."))
     if found and response.status_code != HELD:
         probing.discard(found[0])
     return response
@@ -74,12 +74,12 @@ def server_edit(request: HttpRequest, server_id: UUID) -> HttpResponse:
     server = server_for_read(actor_of(request), server_id)
     now = {"display_name": server.display_name, "description": server.description or "", "url": server.url}
     form = ServerForm(sent(request), is_managed=server.is_managed, initial=now)
-    deed = _deed(request, server, form, heading=f"Edit {server.display_name}", button="Save")
+    deed = server_origin(server).deed(request, form, heading=f"Edit {server.display_name}", button="Save")
     return answer(
         request,
         deed,
         lambda: [UpdateServer(server_id=server.id, changes=form.value)],
-        then=lambda _: _to(request, server, "Saved."),
+        then=lambda _: server_origin(server).back(request, "Saved."),
     )
 
 
@@ -91,7 +91,7 @@ def server_destroy(request: HttpRequest, server_id: UUID) -> HttpResponse:
     server = server_for_read(actor, server_id)
     verb = "Destroy" if server.is_managed else "Archive"
     form = TypedName(sent(request), name=server.name)
-    deed = _deed(request, server, form, heading=f"{verb} {server.display_name}", button=f"{verb} for good")
+    deed = server_origin(server).deed(request, form, heading=f"{verb} {server.display_name}", button=f"{verb} for good")
     deed.lead = "There is no way back. Its name becomes free; its log of calls and its audit entries stay."
     deed.picture, deed.is_grave = "trash-2", True
     users = agents_reached(actor, users_of_server(server), "Agents that have it")
@@ -112,12 +112,14 @@ def server_probe(request: HttpRequest, server_id: UUID) -> HttpResponse:
     """Have a server of one's own looked at now."""
     server = server_for_read(actor_of(request), server_id)
     form = ProbeForm(sent(request))
-    deed = _deed(request, server, form, heading=f"Look at {server.display_name} now", button="Look at it", tab="tools")
+    deed = server_origin(server).deed(
+        request, form, heading=f"Look at {server.display_name} now", button="Look at it", tab="tools"
+    )
     deed.lead = "It is greeted and lists its tools. What is new or changed stays off until it is pinned."
 
     def then(done: Done) -> HttpResponse:
         probing.look(server, token=plain_token(SecretStr(form.cleaned_data["token"])))  # after the transaction
-        return _to(request, server, "Looked at. What it answered is shown here.", tab="tools")
+        return server_origin(server).back(request, "Looked at. What it answered is shown here.", tab="tools")
 
     return _outbound(request, deed, lambda: [ProbeServer(server_id=server.id)], then)
 
@@ -150,7 +152,7 @@ def server_try(request: HttpRequest, server_id: UUID) -> HttpResponse:
     form = JsonSchemaForm(sent(request), schemas={"arguments": definition.get("input_schema") or {}})
     if not server.is_managed:
         form.fields["token"] = TokenField(help_text="Shown to the server with this call and kept nowhere.")
-    deed = _deed(request, server, form, heading=f"Try {tool.name}", button="Call it", tab="tools")
+    deed = server_origin(server).deed(request, form, heading=f"Try {tool.name}", button="Call it", tab="tools")
     deed.lead = str(definition.get("description") or "")
     deed.picture, deed.fields = "play", "agents/servers/_try_fields.html"
 
@@ -181,19 +183,3 @@ def _outbound(
 def _ending(server: MCPServer) -> list[Command]:
     archive = ArchiveServer(server_id=server.id)
     return [DestroyDeployment(deployment_id=server.deployment_id), archive] if server.deployment_id else [archive]
-
-
-def _deed(request: HttpRequest, server: MCPServer, form: Any, *, heading: str, button: str, tab: str = "") -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=reverse("agents:server", args=[server.id]) + (f"?tab={tab}" if tab else ""),
-        path=server.ou.path,
-        room=reverse("agents:servers"),
-    )
-
-
-def _to(request: HttpRequest, server: MCPServer, saying: str, *, tab: str = "") -> HttpResponse:
-    return go(request, reverse("agents:server", args=[server.id]) + (f"?tab={tab}" if tab else ""), saying=saying)

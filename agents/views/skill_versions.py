@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from agents import uploads
@@ -15,11 +14,12 @@ from agents.commands import ActivateSkillVersion, UploadSkillVersion
 from agents.forms.skills import UploadForm
 from agents.models import Skill, SkillVersion
 from agents.queries.skills import may_upload, skill_for_read, trackers_of, version_of
+from agents.views.origins import skill_origin
 from agents.views.reaching import agents_reached
 from powerloom.commands.registry import Command
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
-from powerloom.web.deeds import Deed, answer, sent
+from powerloom.web.deeds import answer, sent
 from powerloom.web.forms import ConsoleForm
 from powerloom.web.pages import go, signed_in
 
@@ -33,7 +33,9 @@ def skill_upload(request: HttpRequest, skill_id: UUID) -> HttpResponse:
     actor = actor_of(request)
     skill = skill_for_read(actor, skill_id)
     form = UploadForm(sent(request), request.FILES)
-    deed = _deed(request, skill, form, heading=f"Upload a version of {skill.display_name}", button="Upload")
+    deed = skill_origin(skill).deed(
+        request, form, heading=f"Upload a version of {skill.display_name}", button="Upload", tab="versions"
+    )
     deed.lead = "The archive is checked entry by entry. Content that the skill has already stays the version it is."
     staged: list[UUID] = []
 
@@ -59,7 +61,9 @@ def skill_activate(request: HttpRequest, skill_id: UUID, version_id: UUID) -> Ht
     skill = skill_for_read(actor, skill_id)
     version = version_of(skill, version_id)
     form = ConsoleForm(sent(request))
-    deed = _deed(request, skill, form, heading=f"Activate version {version.number}", button="Activate")
+    deed = skill_origin(skill).deed(
+        request, form, heading=f"Activate version {version.number}", button="Activate", tab="versions"
+    )
     deed.lead = f"Version {version.number} of {skill.display_name} becomes what every agent that follows it gets."
     deed.reach = agents_reached(actor, trackers_of(skill), "Agents that follow the current version")
     return answer(
@@ -70,20 +74,8 @@ def skill_activate(request: HttpRequest, skill_id: UUID, version_id: UUID) -> Ht
     )
 
 
-def _deed(request: HttpRequest, skill: Skill, form: ConsoleForm, *, heading: str, button: str) -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=f"{reverse('agents:skill', args=[skill.id])}?tab=versions",
-        path=skill.ou.path,
-        room=reverse("agents:skills"),
-    )
-
-
 def _uploaded(request: HttpRequest, skill: Skill, version: SkillVersion) -> HttpResponse:
-    address = f"{reverse('agents:skill', args=[skill.id])}?tab=versions"
+    words = f"Version {version.number} is here. Activate it when its time has come."
     if version.id == skill.current_version_id:
-        return go(request, address, saying=f"This is what version {version.number} has already, and it is current.")
-    return go(request, address, saying=f"Version {version.number} is here. Activate it when its time has come.")
+        words = f"This is what version {version.number} has already, and it is current."
+    return skill_origin(skill).back(request, words, tab="versions")

@@ -15,7 +15,7 @@ from accounts.places import chosen_place, places_for, reason_against_new
 from accounts.queries import principal_named, principals_visible_to
 from accounts.reasons import Reason, reasons_against
 from agents import queries, standing
-from agents.actions import Action
+from agents.actions import ON_SKILL, Action
 from agents.archives import files_of
 from agents.commands import (
     ArchiveSkill,
@@ -29,6 +29,7 @@ from agents.kinds import SyncKind
 from agents.models import Skill, SkillType, SkillVersion
 from agents.queries.lists import skill_users, skills_matching, sync_states
 from agents.queries.skills import content_of, grants_of, skill_for_read, users_of, version_of, versions_of
+from agents.views.origins import skill_origin
 from agents.views.reaching import agents_reached
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
@@ -47,16 +48,6 @@ ROWS = 50
 VERSIONS = 20
 MOST_SHOWN = 64 * 1024  # bytes of a file that a page shows
 MOST_OFFERED = 200  # principals that a field suggests
-
-ACTIONS = (
-    Action.SKILL_ACTIVATE,
-    Action.SKILL_ARCHIVE,
-    Action.SKILL_GRANT,
-    Action.SKILL_RESET_SYNC,
-    Action.SKILL_REVOKE_GRANT,
-    Action.SKILL_UPDATE,
-    Action.SKILL_UPLOAD,
-)
 
 
 @dataclass(frozen=True)
@@ -122,7 +113,9 @@ def skill_create(request: HttpRequest) -> HttpResponse:
         back=reverse("agents:skills"),
         obstacle="" if places else reason_against_new(request, Action.SKILL_CREATE),
     )
-    return answer(request, deed, lambda: [form.value], then=lambda done: _to(request, done.row, "Created."))
+    return answer(
+        request, deed, lambda: [form.value], then=lambda done: skill_origin(done.row).back(request, "Created.")
+    )
 
 
 @signed_in
@@ -132,12 +125,12 @@ def skill_edit(request: HttpRequest, skill_id: UUID) -> HttpResponse:
     skill = skill_for_read(actor_of(request), skill_id)
     shown = {"display_name": skill.display_name, "description": skill.description or ""}
     form = SkillForm(sent(request), initial=shown)
-    deed = _deed(request, skill, form, heading=f"Edit {skill.display_name}", button="Save")
+    deed = skill_origin(skill).deed(request, form, heading=f"Edit {skill.display_name}", button="Save")
     return answer(
         request,
         deed,
         lambda: [UpdateSkill(skill_id=skill.id, changes=form.value)],
-        then=lambda _: _to(request, skill, "Saved."),
+        then=lambda _: skill_origin(skill).back(request, "Saved."),
     )
 
 
@@ -148,7 +141,7 @@ def skill_archive(request: HttpRequest, skill_id: UUID) -> HttpResponse:
     skill = skill_for_read(actor_of(request), skill_id)
     form = TypedName(sent(request), name=skill.name)
     reach = agents_reached(actor_of(request), users_of(skill), "Agents that have it")
-    deed = _deed(request, skill, form, heading=f"Delete {skill.display_name}", button="Delete the skill")
+    deed = skill_origin(skill).deed(request, form, heading=f"Delete {skill.display_name}", button="Delete the skill")
     deed.lead = "It is gone for good and its name becomes free. Its versions and its audit entries stay for the record."
     deed.picture, deed.is_grave, deed.reach = "trash-2", True, reach
     if reach[0].count:
@@ -176,7 +169,7 @@ def skill_grant(request: HttpRequest, skill_id: UUID) -> HttpResponse:
             raise Invalid(f"There is nobody called {ref} here. Choose from the list.", field="principal") from None
         return [GrantSkill(id=new_id(), skill_id=skill.id, principal_id=principal.id)]
 
-    return answer(request, deed, commands, then=lambda _: _to(request, skill, "Granted.", tab="access"))
+    return answer(request, deed, commands, then=lambda _: skill_origin(skill).back(request, "Granted.", tab="access"))
 
 
 @signed_in
@@ -205,7 +198,7 @@ def _lines(actor: Actor, skills: list[Skill]) -> list[Line]:
 
 
 def _head(request: HttpRequest, skill: Skill) -> dict[str, Any]:
-    against = reasons_against(actor_of(request), skill.target(), ACTIONS)
+    against = reasons_against(actor_of(request), skill.target(), ON_SKILL)
     state = sync_states(SyncKind.SKILL, [skill.id]).get(skill.id)
     refusals = {action.partition(":")[2]: reason for action, reason in against.items()}
     if skill.skill_type == SkillType.TOOL_DEFINITION and not refusals["upload"]:
@@ -283,27 +276,11 @@ def _granting(request: HttpRequest, skill: Skill, form: GrantForm) -> Deed:
     actor = actor_of(request)
     refused = reasons_against(actor, skill.target(), [Action.SKILL_GRANT])[Action.SKILL_GRANT]
     refs = [] if refused else principals_visible_to(actor).values_list("ref", flat=True)[:MOST_OFFERED]
-    deed = _deed(request, skill, form, heading=f"Grant {skill.display_name}", button="Grant", tab="access")
-    deed.url = reverse("agents:skill_grant", args=[skill.id])
+    words = {"heading": f"Grant {skill.display_name}", "button": "Grant", "tab": "access"}
+    deed = skill_origin(skill).deed(request, form, **words, url=reverse("agents:skill_grant", args=[skill.id]))
     deed.lead = "Whoever is granted the skill may read it and attach it to agents, wherever that is."
     deed.fields, deed.context = "agents/skills/_grant_fields.html", {"principals": refs}
     return deed
-
-
-def _deed(request: HttpRequest, skill: Skill, form: Any, *, heading: str, button: str, tab: str = "") -> Deed:
-    return Deed(
-        form=form,
-        url=request.get_full_path(),
-        heading=heading,
-        button=button,
-        back=reverse("agents:skill", args=[skill.id]) + (f"?tab={tab}" if tab else ""),
-        path=skill.ou.path,
-        room=reverse("agents:skills"),
-    )
-
-
-def _to(request: HttpRequest, skill: Skill, saying: str, *, tab: str = "") -> HttpResponse:
-    return go(request, reverse("agents:skill", args=[skill.id]) + (f"?tab={tab}" if tab else ""), saying=saying)
 
 
 def _line(request: HttpRequest, rest: str, body: str, *, extra: str = "") -> str:

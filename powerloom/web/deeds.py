@@ -22,7 +22,7 @@ from powerloom.commands.registry import Command, Done, Held
 from powerloom.kernel.errors import Conflict, Denied, Invalid
 from powerloom.web.answers import actor_of
 from powerloom.web.forms import ConsoleForm
-from powerloom.web.pages import is_fragment
+from powerloom.web.pages import go, is_fragment
 
 Commands = Callable[[], Sequence[Command]]
 Then = Callable[[Done], HttpResponse]
@@ -69,6 +69,37 @@ class Deed:
     def key(self) -> str:
         """What tells this form from another on the same page."""
         return "deed" + re.sub(r"[^a-z0-9]+", "-", self.url.partition("?")[0])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a thing's deeds start from and lead back to: its page, the path of its OU, the room it is found in."""
+
+    address: str
+    path: str
+    room: str
+
+    def deed(
+        self, request: HttpRequest, form: ConsoleForm, *, heading: str, button: str, tab: str = "", url: str = ""
+    ) -> Deed:
+        """Return a deed on the thing that comes back to this tab of its page. Without `url` it is sent to this page."""
+        return Deed(
+            form=form,
+            url=url or request.get_full_path(),
+            heading=heading,
+            button=button,
+            back=self.tab(tab),
+            path=self.path,
+            room=self.room,
+        )
+
+    def tab(self, name: str) -> str:
+        """Return the address of one tab of the thing's page; of the first without a name."""
+        return f"{self.address}?tab={name}" if name else self.address
+
+    def back(self, request: HttpRequest, saying: str, *, tab: str = "") -> HttpResponse:
+        """Go to the thing's page, which says this."""
+        return go(request, self.tab(tab), saying=saying)
 
 
 def sent(request: HttpRequest) -> QueryDict | None:
