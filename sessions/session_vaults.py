@@ -11,11 +11,13 @@ session at each call.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts import session_bearers
@@ -25,9 +27,9 @@ from agents.endpoints import endpoint_of
 from agents.models import AgentVersion
 from agents.spec import AgentSpec
 from powerloom.cma.client import CMA
-from powerloom.cma.errors import CMAError, Conflict, Missing
+from powerloom.cma.errors import AccountProblem, CMAError, Conflict, Missing, Unavailable
 from powerloom.reconcile import stamps
-from powerloom.reconcile.account import account_of
+from powerloom.reconcile.account import Account, account_of
 from powerloom.reconcile.stamps import Stamp
 from powerloom.web.threads import DatabaseThread
 from sessions.models import ENDED, AgentSession
@@ -35,7 +37,8 @@ from sessions.models import ENDED, AgentSession
 KIND = "session_vault"
 NAME = "powerloom session"
 CLOCKS_DIFFER = timedelta(minutes=10)
-BATCH = 50
+BATCH = 50  # of one account, at each sweep
+ASKED_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -67,24 +70,36 @@ async def prepared(cma: CMA, desk: DatabaseThread, session_id: UUID) -> str:
 
 
 def discard_all() -> int:
-    """Delete the vaults of sessions that are over. Returns how many are gone; what CMA does not take now is tried at
-    the next sweep.
+    """Delete the vaults of sessions that are over. Returns how many are gone; what CMA does not take now is asked for
+    again in a while, behind those that were not asked for yet. No account waits for another.
     """
     over = AgentSession.objects.filter(Q(status__in=ENDED) | Q(deleted_at__isnull=False)).values("pk")
-    rows = Delegation.objects.filter(vault_attempted_at__isnull=False, session_id__in=over).order_by("pk")
-    found = [(_row(row), account_of(row.organization_id)) for row in rows[:BATCH]]
-    gone = 0
-    for account in {account for _, account in found}:
-        theirs = [wanted for wanted, whose in found if whose == account]
-        for delegation_id in asyncio.run(_discard(account.url, account.key, theirs)):
-            _note(delegation_id, cma_vault_id="", vault_attempted_at=None)
-            gone += 1
-    return gone
+    is_due = Q(vault_due_at__isnull=True) | Q(vault_due_at__lte=timezone.now())
+    rows = Delegation.objects.filter(is_due, vault_attempted_at__isnull=False, session_id__in=over)
+    whose: dict[Account, list[UUID]] = defaultdict(list)
+    for organization_id in rows.order_by().values_list("organization_id", flat=True).distinct():
+        whose[account_of(organization_id)].append(organization_id)
+    new_ones_first = rows.order_by(F("vault_due_at").asc(nulls_first=True), "pk")
+    batches = {
+        account: [_row(row) for row in new_ones_first.filter(organization_id__in=ids)[:BATCH]]
+        for account, ids in whose.items()
+    }
+    gone = asyncio.run(_discard_each(batches))
+    refused = {wanted.delegation_id for batch in batches.values() for wanted in batch} - gone
+    Delegation.objects.filter(pk__in=gone).update(cma_vault_id="", vault_attempted_at=None, vault_due_at=None)
+    Delegation.objects.filter(pk__in=refused).update(vault_due_at=timezone.now() + ASKED_AGAIN)
+    return len(gone)
 
 
-async def _discard(url: str, key: str, several: list[Wanted]) -> list[UUID]:
-    gone = []
-    async with CMA(base_url=url, api_key=key) as cma:
+async def _discard_each(batches: Mapping[Account, list[Wanted]]) -> set[UUID]:
+    found = await asyncio.gather(*(_discard(account, several) for account, several in batches.items()))
+    return set().union(*found)
+
+
+async def _discard(account: Account, several: list[Wanted]) -> set[UUID]:
+    """Return those of one account's that are gone, up to where it answers no more."""
+    gone = set()
+    async with CMA(base_url=account.url, api_key=account.key) as cma:
         for wanted in several:
             try:
                 vault_id = wanted.vault_id or await _lost(cma, wanted)
@@ -92,9 +107,11 @@ async def _discard(url: str, key: str, several: list[Wanted]) -> list[UUID]:
                     await cma.vaults.delete(vault_id)
             except Missing:
                 pass
+            except (AccountProblem, Unavailable):
+                break
             except CMAError:
                 continue
-            gone.append(wanted.delegation_id)
+            gone.add(wanted.delegation_id)
     return gone
 
 

@@ -15,6 +15,7 @@ class Delegation(models.Model):
 
     `bearer_hash` is of the bearer in the session's own vault; empty until that is made. `cma_vault_id` is CMA's id of
     the vault, empty before it is made and after it is gone; with `vault_attempted_at` and no id, an answer may be lost.
+    `vault_due_at` is when CMA is asked again to delete one that it did not.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -29,6 +30,7 @@ class Delegation(models.Model):
     bearer_hash = models.CharField(max_length=64, blank=True)
     cma_vault_id = models.CharField(max_length=128, blank=True)
     vault_attempted_at = models.DateTimeField(null=True, blank=True)
+    vault_due_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
