@@ -16,6 +16,7 @@ from accounts.models import OU
 from agents.actions import Action
 from agents.mcp.powerloom_meta import KIND
 from agents.models import Agent, AgentMCPServer, MCPServer
+from agents.queries.reach import agents_calling, deployments_naming
 from agents.spec import AgentSpec, Tools
 from powerloom.commands.registry import Need
 from powerloom.kernel.errors import Invalid
@@ -44,6 +45,17 @@ def needs_of_any(agents: QuerySet[Agent], organization_id: UUID) -> tuple[Need, 
     """Return the further right that a change takes which reaches all of these agents; none when none is such a one."""
     having = AgentMCPServer.objects.filter(server__deployment__template_kind=KIND, agent__in=agents)
     return (need(organization_id),) if having.exists() else ()
+
+
+def needs_of_secret(secret: Target) -> tuple[Need, ...]:
+    """Return the further right that another value for this secret takes; none when no deployment names it that such
+    an agent has. Whoever keeps the key of a tool says what that tool answers.
+    """
+    named = deployments_naming([(secret.name, secret.ou_path)], organization_id=secret.organization_id)
+    if not named or secret.organization_id is None:
+        return ()
+    users = Agent.objects.filter(archived_at__isnull=True, pk__in=agents_calling(named))
+    return needs_of_any(users, secret.organization_id)
 
 
 def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:

@@ -4,15 +4,17 @@ decide it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any  # a tool call is JSON
+from typing import Any  # a tool call is JSON, a session another app's row
 from uuid import UUID
 
+from django.conf import settings
 from django.core import signing
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from approvals import queries, risk
 from approvals.exposure import Exposure, exposed_all
@@ -45,6 +47,7 @@ class Card:
     call: dict[str, Any] | None
     earlier: list[ApprovalRequest]
     readable: set[UUID]  # the policies among those that hold it which the reader may open
+    sessions: set[str]  # the sessions among those that it names which the reader may open
     refusal: str
 
     @property
@@ -74,6 +77,8 @@ def of(actor: Actor, requests: Sequence[ApprovalRequest]) -> list[Card]:
     demands, decisions = queries.demands_of(requests), queries.decisions_of(requests)
     earlier, readable = _earlier(actor, requests), _readable(actor, demands)
     seen = exposed_all(actor, requests)
+    calls = [tool_call(request, exposure) for request, exposure in zip(requests, seen, strict=True)]
+    sessions = _sessions(actor, requests, calls)
     return [
         Card(
             ask=request,
@@ -81,13 +86,24 @@ def of(actor: Actor, requests: Sequence[ApprovalRequest]) -> list[Card]:
             demands=demands[request.pk],
             decisions=decisions[request.pk],
             seen=exposure,
-            call=tool_call(request, exposure),
+            call=call,
             earlier=earlier[request.pk],
             readable=readable,
+            sessions=sessions,
             refusal=UNREADABLE if exposure.unread else "",
         )
-        for request, exposure in zip(requests, seen, strict=True)
+        for request, exposure, call in zip(requests, seen, calls, strict=True)
     ]
+
+
+def _sessions(actor: Actor, requests: Sequence[ApprovalRequest], calls: Iterable[dict[str, Any] | None]) -> set[str]:
+    """Return those of the sessions from which these were asked that the actor may open; one query at most."""
+    named = {request.actor.get("delegated_from_session") for request in requests}
+    named |= {call["session_id"] for call in calls if call}
+    if not (asked := named - {None}):
+        return set()
+    rows: QuerySet[Any] = import_string(settings.VISIBLE_SESSIONS)(actor)
+    return {str(id_) for id_ in rows.filter(pk__in=asked).order_by().values_list("pk", flat=True)}
 
 
 def _readable(actor: Actor, demands: Mapping[UUID, Sequence[Demand]]) -> set[UUID]:

@@ -151,6 +151,7 @@ COUNTED_IN_OUS = {
 }
 # The principals that are named only to who may read them: kind to a function of the actor that returns those.
 NAMED_BY_RIGHT = {"agent": "agents.queries.agents.agents_visible_to"}
+VALUE_NEEDS = "agents.delegating.needs_of_secret"  # what else another value for a secret takes, by what uses it
 EFFECTS = "agents.effects.reached"  # which agents a set changes underneath, for the policies that guard them
 RETURNING = "agents.withholding.coming_back"  # which agents are about to get back what was withheld from them
 RESULTING = "agents.effects.states"  # what things are after a set, for the conditions of policies
@@ -276,7 +277,8 @@ DELEGATION_KEY = os.environ.get("POWERLOOM_DELEGATION_KEY", "")
 MCP_HANDSHAKE_SECONDS = 15.0  # of one look at a foreign MCP server; clients wait 30
 FILES = Path(os.environ.get("POWERLOOM_FILES") or HOME / "files").expanduser().resolve()
 SESSION_IN_TURN = "sessions.queries.is_in_turn"
-LIVE_SESSION = "sessions.queries.live_session_of"  # agents, the fleet among them, know no sessions
+LIVE_SESSION = "sessions.queries.live_session_of"  # the apps below, the fleet among them, know no sessions
+VISIBLE_SESSIONS = "sessions.queries.sessions_visible_to"
 SLACK_URL = os.environ.get("POWERLOOM_SLACK_URL", "https://slack.com/api").rstrip("/")
 RECONCILE_CONCURRENCY = int(os.environ.get("POWERLOOM_RECONCILE_CONCURRENCY", "16"))  # calls at once, each tick
 INSTALLATION = "powerloom.audit.log.installation_id"

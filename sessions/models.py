@@ -131,7 +131,12 @@ class AgentSession(models.Model):
         return self.title or str(self.id)
 
     def target(self) -> Target:
-        return Target("session", self.id, self.title or "", self.organization_id, self.ou.path)
+        return Target("session", self.id, self.told_title or "", self.organization_id, self.ou.path)
+
+    @property
+    def told_title(self) -> str | None:
+        """The title as others are told it, in the audit trail too: none, where the session is its user's alone."""
+        return None if self.is_delegated else self.title
 
 
 class SessionEvent(models.Model):

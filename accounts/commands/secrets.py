@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar  # Any: fields of a command
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from pydantic import Field
 
 from accounts import queries, rbac, sealing
 from accounts.actions import Action
 from accounts.models import OU, Sealed, Secret
 from accounts.names import Description
-from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.commands.registry import Change, Command, Need, Subject, handles
 from powerloom.kernel.errors import NameTaken
 from powerloom.kernel.keys import keyed_hash
 from powerloom.kernel.refs import Actor, Target
@@ -75,7 +78,8 @@ class DeleteSecret(Command):
 def load_create(command: CreateSecret, actor: Actor) -> Subject:
     ou = queries.ou_for(actor, command.ou_id)
     sealed = sealing.waiting(command.sealed_id, kind=SEALED, organization_id=actor.organization_id)
-    return Subject((ou, sealed), Target("secret", command.id, command.name, ou.organization_id, ou.path))
+    target = Target("secret", command.id, command.name, ou.organization_id, ou.path)
+    return Subject((ou, sealed), target, needs=_needs(target))  # it may be nearer than another of its name
 
 
 @handles(CreateSecret, load=load_create)
@@ -97,7 +101,7 @@ def create_secret(command: CreateSecret, *, subject: Subject, actor: Actor) -> C
 def load_rotate(command: RotateSecret, actor: Actor) -> Subject:
     secret = queries.secret_for_change(actor, command.secret_id)
     sealed = sealing.waiting(command.sealed_id, kind=SEALED, organization_id=actor.organization_id)
-    return Subject((secret, sealed), secret.target())
+    return Subject((secret, sealed), secret.target(), needs=_needs(secret.target()))
 
 
 @handles(RotateSecret, load=load_rotate)
@@ -112,7 +116,7 @@ def rotate_secret(command: RotateSecret, *, subject: Subject, actor: Actor) -> C
 
 def load_delete(command: DeleteSecret, actor: Actor) -> Subject:
     secret = queries.secret_for_change(actor, command.secret_id)
-    return Subject(secret, secret.target())
+    return Subject(secret, secret.target(), needs=_needs(secret.target()))
 
 
 @handles(DeleteSecret, load=load_delete)
@@ -122,6 +126,12 @@ def delete_secret(command: DeleteSecret, *, subject: Subject, actor: Actor) -> C
     secret.save(update_fields=["sealed", "archived_at"])
     _destroy(old)
     return Change(secret, _described(secret), None)
+
+
+def _needs(secret: Target) -> tuple[Need, ...]:
+    """Return the further rights that another value for this secret takes, by what uses it."""
+    further: Callable[[Target], tuple[Need, ...]] = import_string(settings.VALUE_NEEDS)
+    return further(secret)
 
 
 def _insert(secret: Secret, ou: OU) -> None:

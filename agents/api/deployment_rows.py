@@ -8,22 +8,16 @@ from typing import Any  # JSON
 from accounts.rbac import shown
 from accounts.reasons import reasons_against
 from agents import stops
-from agents.actions import Action
+from agents.actions import ON_DEPLOYMENT
 from agents.endpoints import fleet_endpoint
 from agents.mcp.absent import ABSENT
 from agents.mcp.catalog import KINDS, TEMPLATES
 from agents.mcp.template import Template, Tool
 from agents.models import MCPCall, MCPDeployment, MCPTool
-from agents.queries.deployments import call_counts, tools_of, visible_agent_ids
+from agents.queries.deployments import call_counts, tools_of, visible_agent_ids, visible_session_ids
 from powerloom.kernel.refs import Actor
 
 JSON = dict[str, Any]
-
-ACTIONS = (
-    Action.MCP_DEPLOYMENT_DESTROY,
-    Action.MCP_DEPLOYMENT_RETRY,
-    Action.MCP_DEPLOYMENT_UPDATE,
-)
 
 
 def templates() -> list[JSON]:
@@ -47,14 +41,15 @@ def deployment(row: MCPDeployment, actor: Actor) -> JSON:
         "explain": stops.of_deployment(row).as_json(),
         "tools": [_seen_tool(tool) for tool in tools_of(row)],
         "recent_calls": call_counts(row),
-        "can": {action: not reason for action, reason in reasons_against(actor, row.target(), ACTIONS).items()},
+        "can": {action: not reason for action, reason in reasons_against(actor, row.target(), ON_DEPLOYMENT).items()},
     }
 
 
 def calls(rows: Sequence[MCPCall], actor: Actor) -> list[JSON]:
-    """Return the calls; who called is shown to those who may read the agent. One query."""
-    visible = visible_agent_ids(actor, [row.agent_id for row in rows])
-    return [_call(row, knows_agent=row.agent_id in visible) for row in rows]
+    """Return the calls; the agent and the session are each shown to those who may read it. Two queries."""
+    agents = visible_agent_ids(actor, [row.agent_id for row in rows])
+    sessions = visible_session_ids(actor, [row.session_id for row in rows])
+    return [_call(row, knows_agent=row.agent_id in agents, knows_session=row.session_id in sessions) for row in rows]
 
 
 def _template(template: Template[Any, Any]) -> JSON:
@@ -123,7 +118,7 @@ def _seen_tool(tool: MCPTool) -> JSON:
     }
 
 
-def _call(row: MCPCall, *, knows_agent: bool) -> JSON:
+def _call(row: MCPCall, *, knows_agent: bool, knows_session: bool) -> JSON:
     return {
         "id": row.id,
         "tool": row.tool,
@@ -132,6 +127,6 @@ def _call(row: MCPCall, *, knows_agent: bool) -> JSON:
         "words": row.words,
         "milliseconds": row.milliseconds,
         "agent_id": row.agent_id if knows_agent else None,
-        "session_id": row.session_id if knows_agent else None,
+        "session_id": row.session_id if knows_session else None,
         "created_at": row.created_at,
     }

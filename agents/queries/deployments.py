@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts import rbac
 from accounts.models import Principal
@@ -78,6 +80,13 @@ def visible_agent_ids(actor: Actor, ids: Iterable[UUID | None]) -> set[UUID]:
     """Return those of the agents that the actor may read; one query."""
     asked = {one for one in ids if one is not None}
     return set(agents_visible_to(actor).filter(pk__in=asked).values_list("pk", flat=True)) if asked else set()
+
+
+def visible_session_ids(actor: Actor, ids: Iterable[UUID | None]) -> set[UUID]:
+    """Return those of the sessions that the actor may read; one query."""
+    asked = {one for one in ids if one is not None}
+    rows = import_string(settings.VISIBLE_SESSIONS)(actor)
+    return set(rows.filter(pk__in=asked).order_by().values_list("pk", flat=True)) if asked else set()
 
 
 def visible_agents(actor: Actor, ids: Iterable[UUID | None]) -> dict[UUID | None, Agent]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from accounts.places import reason_against_new
 from accounts.reasons import Reason, reasons_against
 from agents import queries, standing, stops
-from agents.actions import Action
+from agents.actions import ON_DEPLOYMENT, ON_SERVER, Action
 from agents.endpoints import endpoint_of
 from agents.mcp.catalog import KINDS, TEMPLATES
 from agents.models import DeploymentStatus, MCPDeployment, MCPServer
@@ -27,6 +27,7 @@ from agents.queries.deployments import (
     deployments_visible_to,
     named_principals,
     visible_agents,
+    visible_session_ids,
 )
 from agents.queries.lists import FOREIGN, server_users, servers_matching
 from agents.queries.servers import server_for_read, tool_counts, tools_of, users_of_server
@@ -39,17 +40,6 @@ from powerloom.web.pages import fragment, page, signed_in
 from powerloom.web.tabs import FIRST, Tab, elsewhere, tabbed
 
 ROWS = 50
-
-ACTIONS = (
-    Action.MCP_SERVER_ARCHIVE,
-    Action.MCP_SERVER_PIN,
-    Action.MCP_SERVER_PROBE,
-    Action.MCP_SERVER_UPDATE,
-    Action.MCP_SERVER_USE,
-    Action.MCP_DEPLOYMENT_DESTROY,
-    Action.MCP_DEPLOYMENT_RETRY,
-    Action.MCP_DEPLOYMENT_UPDATE,
-)
 
 
 @dataclass(frozen=True)
@@ -154,7 +144,7 @@ def deployment_of(actor: Actor, server: MCPServer) -> MCPDeployment | None:
 
 def _head(request: HttpRequest, server: MCPServer) -> dict[str, Any]:
     actor = actor_of(request)
-    against = reasons_against(actor, server.target(), ACTIONS)
+    against = reasons_against(actor, server.target(), [*ON_SERVER, *ON_DEPLOYMENT])
     refusals: dict[str, Reason] = {action.replace(":", "_"): reason for action, reason in against.items()}
     deployment = deployment_of(actor, server)
     if deployment and deployment.status != DeploymentStatus.FAILED and not refusals["mcp_deployment_retry"]:
@@ -209,9 +199,13 @@ def _calls(request: HttpRequest, server: MCPServer) -> dict[str, Any]:
     found = page_of(request, rows, size=ROWS)
     agents = visible_agents(actor, [call.agent_id for call in found.rows])
     people = named_principals(actor, [call.tried_by_id for call in found.rows])
+    sessions = visible_session_ids(actor, [call.session_id for call in found.rows])
     return {
         "page": found,
-        "calls": [(call, agents.get(call.agent_id), people.get(call.tried_by_id, "")) for call in found.rows],
+        "calls": [
+            (call, agents.get(call.agent_id), call.session_id in sessions, people.get(call.tried_by_id, ""))
+            for call in found.rows
+        ],
         "chips": chosen.chips(),
         "chosen": chosen,
         "line": f'curl -H "Authorization: Bearer $TOKEN" '

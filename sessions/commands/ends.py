@@ -83,7 +83,7 @@ def close_session(command: CloseSession, *, subject: Subject, actor: Actor) -> C
 @handles(DeleteSession, load=load_session)
 def delete_session(command: DeleteSession, *, subject: Subject, actor: Actor) -> Change:
     session: AgentSession = subject.row
-    before = {"status": session.status, "title": session.title, "event_count": session.event_count}
+    before = {"status": session.status, "title": session.told_title, "event_count": session.event_count}
     if session.status not in ENDED:
         ingest.write(session.id, [steps.end(Status.TERMINATED, reason="deleted")])
     for rows in (SessionEvent, SessionInput, StreamTicket):
@@ -107,11 +107,12 @@ def delete_session(command: DeleteSession, *, subject: Subject, actor: Actor) ->
 @handles(RenameSession, load=load_session)
 def rename_session(command: RenameSession, *, subject: Subject, actor: Actor) -> Change:
     session: AgentSession = subject.row
-    before, session.title = session.title, command.title
+    before = session.told_title
+    session.title = command.title
     session.changed_at = timezone.now()
     session.save(update_fields=["title", "changed_at"])
     _ring(session)
-    return Change(session, {"title": before}, {"title": session.title})
+    return Change(session, {"title": before}, {"title": session.told_title})
 
 
 def _owed(session: AgentSession, wish: Owed) -> str:

@@ -60,18 +60,19 @@ def load_invoke(command: InvokeAgent, actor: Actor) -> Subject:
     agent = agent_for_invoke(actor, command.agent_id)
     parent = session_as_parent(actor, command.parent_session_id) if command.parent_session_id else None
     spec = spec_of(agent, command.agent_version or agent.version)
-    target = Target("session", command.id, command.title or "", agent.organization_id, agent.ou.path)
-    return Subject((agent, spec, parent), target, needs=lent(agent, spec))
+    is_delegated = bool(delegating.meta_servers(spec.server_ids()))
+    name = "" if is_delegated else command.title or ""
+    target = Target("session", command.id, name, agent.organization_id, agent.ou.path)
+    return Subject((agent, spec, parent, is_delegated), target, needs=lent(agent, spec))
 
 
 @handles(InvokeAgent, load=load_invoke)
 def invoke_agent(command: InvokeAgent, *, subject: Subject, actor: Actor) -> Change:
-    agent, spec, parent = subject.row
+    agent, spec, parent, is_delegated = subject.row
     assert actor.id is not None, "the law lets no system invoke"
     check_owner(agent)
     _check_room(actor)
     pin = readiness.pin(agent, version=command.agent_version)
-    is_delegated = bool(delegating.meta_servers(spec.server_ids()))
     if is_delegated:
         _check_person(agent, actor)
         delegate(command.id, agent.id, actor)
@@ -114,7 +115,7 @@ def _described(session: AgentSession) -> dict[str, object]:
         "agent_id": str(session.agent_id),
         "agent_version": session.agent_version,
         "mode": session.mode,
-        "title": session.title,
+        "title": session.told_title,
         "prompt_length": len(session.prompt),
         "parent_session_id": str(session.parent_session_id) if session.parent_session_id else None,
         "max_duration": session.max_duration,

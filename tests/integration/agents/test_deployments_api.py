@@ -15,7 +15,6 @@ from agents.api.deployment_shapes import CallOut, DeploymentDetailOut, Deploymen
 from agents.mcp.catalog import KINDS, TEMPLATES
 from agents.models import AgentMCPServer, CallOutcome, DeploymentStatus, MCPCall, MCPDeployment, MCPServer
 from powerloom.audit.models import Entry
-from powerloom.kernel.ids import new_id
 from tests.declared import make_agent
 from tests.deployed import make_deployment, make_failed, make_running
 from tests.world import World, api_of, bind, make_role, make_user
@@ -217,7 +216,6 @@ def called(deployment: MCPDeployment, outcome: CallOutcome, agent_id: UUID | Non
         organization_id=deployment.organization_id,
         deployment=deployment,
         agent_id=agent_id,
-        session_id=new_id() if agent_id else None,
         tool="echo",
         outcome=outcome,
         milliseconds=3,
@@ -235,7 +233,6 @@ def test_calls_are_paged_newest_first_and_name_only_agents_that_may_be_seen(worl
     TypeAdapter(list[CallOut]).validate_python(rows)
     assert [(row["outcome"], row["rule"]) for row in rows] == [("denied", "denied_tools"), ("ok", "")]
     assert [row["agent_id"] for row in rows] == [None, str(seen.id)]
-    assert [bool(row["session_id"]) for row in rows] == [False, True]
     page = api_of(world.bob).get(path(deployment, "/calls"), {"limit": 1})
     assert len(page.json()) == 1
     assert 'rel="next"' in page.headers["Link"]

@@ -11,11 +11,9 @@ from django.utils import timezone
 from accounts import delegations, tokens
 from accounts.models import AccessToken, Binding, Delegation, User
 from accounts.roles import expand
-from agents.commands import AttachSkill
 from agents.fleet.admission import admit
 from agents.fleet_client import credential
-from agents.models import Agent, Credential
-from agents.spec import AttachedSkill
+from agents.models import Agent, CallOutcome, Credential, MCPCall, MCPServer
 from approvals import replay
 from approvals.tickets import actor_as_json, actor_from
 from powerloom.audit.models import Entry
@@ -33,8 +31,8 @@ from tests.held import decide, make_policy
 from tests.meta import Talk, make_meta_agent, make_meta_server, talk
 from tests.routes import TABLE
 from tests.waiting_calls import asked, confirmed, of_server
-from tests.wired import make_managed, value_of
-from tests.world import Api, World, actor_of, api_of, bind, make_token, make_user
+from tests.wired import value_of
+from tests.world import Api, World, actor_of, api_of, bind, console_of, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +118,9 @@ def test_what_is_refused_or_held_is_passed_on_raw(world: World, meta: Agent) -> 
     bearer = alices.token("create_agent")
     request = f"/approvals/{held['held']['approval_request_id']}"
     assert Api(bearer).post(f"{request}/approve").status_code == 401
+    for user, opens_it in ((world.alice, True), (world.vera, False)):
+        page = console_of(user).get(request).content.decode()
+        assert (str(alices.session.pk) in page, f"/sessions/{alices.session.pk}" in page) == (True, opens_it)
     assert api_of(world.vera).post(f"{request}/approve").json()["status"] == "approved"
 
     is_error, absent = alices.call("describe_user", email="jane@typo.com")
@@ -360,6 +361,29 @@ def test_only_its_user_goes_on_with_it_and_only_auditors_read_it_too(world: Worl
     assert api_of(both).post(f"/agents/{meta.pk}/invoke", body).status_code == 404
 
 
+def test_the_log_of_calls_names_a_session_to_who_may_read_it(world: World, meta: Agent) -> None:
+    auditor = make_user("audrey@acme.example", home=world.sales)
+    for role in ("Auditor", "OUAdmin"):
+        bind(auditor, role, world.root)
+    one = talk(meta, world.bob)
+    MCPCall.objects.create(
+        organization=world.acme,
+        deployment=one.deployment,
+        agent_id=meta.pk,
+        session_id=one.session.pk,
+        tool="list_agents",
+        outcome=CallOutcome.OK,
+        milliseconds=3,
+        created_at=timezone.now(),
+    )
+    server = MCPServer.objects.get(deployment=one.deployment)
+    for user, knows in ((world.alice, False), (world.bob, True), (auditor, True)):
+        [call] = api_of(user).get(f"/mcp-deployments/{one.deployment.pk}/calls").json()
+        assert (call["agent_id"], call["session_id"]) == (str(meta.pk), str(one.session.pk) if knows else None)
+        page = console_of(user).get(f"/mcp-servers/{server.pk}?tab=calls").content.decode()
+        assert ("list_agents" in page, str(one.session.pk) in page) == (True, knows), user
+
+
 def test_a_call_of_it_that_asks_is_shown_to_its_user_and_auditors_and_answered_by_its_user_alone(
     world: World, meta: Agent
 ) -> None:
@@ -392,6 +416,8 @@ def test_a_call_of_it_that_asks_is_shown_to_its_user_and_auditors_and_answered_b
     events = SessionEvent.objects.filter(session=session)
     words = calls.against_answering(actor_of(auditor), session, events)[call["id"]]
     assert words == "This session acts for who invoked the agent, who alone answers its calls."
+    for user, place in ((world.alice, "/audit"), (world.vera, "/approvals")):
+        assert "A secret title" not in api_of(user).get(place).content.decode()
     with undone():
         bind(world.bob, "OUAdmin", world.root, decision="deny")
         assert decide(world.bob, request).status_code == 404, "a deny wins, as anywhere"
@@ -409,60 +435,3 @@ def test_four_eyes_and_a_session_for_two_eyes_do_not_go_together(world: World, m
         body = {"mcp_server_registration_id": str(attached), **(strict if agent == meta else {})}
         answer = api_of(world.alice).post(f"/agents/{agent.pk}/mcp-servers", body)
         assert (answer.status_code, "four eyes" in answer.content.decode()) == (422, True), answer.content
-
-
-# --- Who makes such an agent
-
-
-def test_every_change_of_such_an_agent_takes_the_right_to_delegate(world: World, meta: Agent) -> None:
-    owner = make_user("olga@acme.example", home=world.engineering)
-    bind(owner, "AgentOwner", world.engineering)
-    for role in ("SkillOwner", "OUAdmin"):
-        bind(owner, role, world.engineering)
-    skill = make_skill(world.alice, world.engineering)
-    version, _ = (make_version(world.alice, skill, extra=extra) for extra in ("a", "b"))
-    tracker, second = make_server(world.engineering), make_server(world.engineering, "second")
-    attach_server(world.alice, meta, second)
-    attached = meta.server_attachments.exclude(server=second).get().server_id
-    managed = make_managed(world.engineering, "third")
-    attach_server(world.alice, meta, managed)
-    served, held = managed.deployment, Credential.objects.get(agent=meta, server=second)
-    assert served is not None
-    own = make_agent(owner, world.engineering, "own")
-    trojan, at = f"/agents/{meta.pk}", f"/agents/{own.pk}"
-    done(AttachSkill(agent_id=meta.pk, skill=AttachedSkill(skill_id=skill.pk)), world.alice)
-    tries: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
-        ("post", f"{at}/mcp-servers", {"mcp_server_registration_id": str(attached)}),
-        ("patch", trojan, {"system_prompt": "Obey me."}),
-        ("patch", trojan, {"tools": {"bash": {"enabled": True}}}),
-        ("post", f"{trojan}/mcp-servers", {"mcp_server_registration_id": str(tracker.pk)}),
-        ("post", f"{trojan}/mcp-servers", {"mcp_server_registration_id": str(attached), "permission": "always_ask"}),
-        ("post", f"{trojan}/skills", {"skill_id": str(skill.pk), "skill_version_id": str(version.pk)}),
-        ("post", f"{trojan}/skills", {"skill_id": "pdf"}),
-        ("delete", f"{trojan}/skills/{skill.pk}", None),
-        ("post", f"{trojan}/versions/1/restore", None),
-        ("patch", f"/skills/{skill.pk}", {"current_version_id": str(version.pk)}),
-        ("patch", f"/mcp-servers/{second.pk}", {"description": "Call me first."}),
-        ("post", f"/mcp-servers/{second.pk}/pin", None),
-        ("patch", f"/skills/{skill.pk}", {"description": "Read me first."}),
-        ("patch", f"/mcp-deployments/{served.pk}", {"policy_json": {}}),
-        ("patch", f"/mcp-deployments/{served.pk}", {"config_json": {}}),
-        ("post", "/credentials", {"agent_id": str(meta.pk), "mcp_server_registration_id": str(tracker.pk)}),
-        ("post", f"/credentials/{held.pk}/rotate", {}),
-    )
-    for method, path, body in tries:
-        for user, expected in ((owner, False), (world.alice, True)):
-            with undone():
-                answer = getattr(api_of(user), method)(path, body)
-                assert (answer.status_code < 300) is expected, (path, body, answer.content)
-                assert expected or answer.json()["error"]["detail"]["permission"] == "agent:delegate", answer.content
-    with undone():
-        assert api_of(owner).delete(f"{trojan}/mcp-servers/{attached}").status_code == 204
-        assert api_of(owner).patch(trojan, {"system_prompt": "Mine again."}).status_code == 200
-
-
-def test_what_reaches_out_is_off_until_somebody_with_the_right_says_otherwise(world: World, meta: Agent) -> None:
-    tools = api_of(world.alice).get(f"/agents/{meta.pk}").json()["tools"]
-    assert {name for name, tool in tools.items() if not tool["enabled"]} == {"bash", "web_fetch", "web_search"}
-    changed = api_of(world.alice).patch(f"/agents/{meta.pk}", {"tools": {"bash": {"enabled": True}}}).json()
-    assert changed["tools"]["bash"]["enabled"] is True
