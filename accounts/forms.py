@@ -47,13 +47,6 @@ class SignInForm(AuthenticationForm):
         return self.cleaned_data
 
 
-class PlaceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic for the checker alone
-    """A choice of OUs by their paths."""
-
-    def label_from_instance(self, obj: OU) -> str:
-        return shown(obj.path)
-
-
 class DeviceForm(forms.Form):
     """What the token of a program shall be. What its program asked for stands there first, and may be narrowed."""
 
@@ -69,20 +62,21 @@ class DeviceForm(forms.Form):
             "revealing credentials, which are given by name alone: * approval:decide"
         ),
     )
-    ou = PlaceField(
-        OU.objects.none(),
-        required=False,
-        to_field_name="path",
-        empty_label="Wherever you may",
-        label="Only in this OU, and below",
-    )
     days = forms.IntegerField(
         min_value=1, max_value=LONGEST_LIFETIME.days, initial=LIFETIME.days, label="Days until it ends"
     )
 
     def __init__(self, *args: Any, ous: QuerySet[OU], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["ou"].queryset = ous  # type: ignore[attr-defined]  # it is the field above
+        named = {ou.path: ou for ou in ous}
+        self.fields["ou"] = forms.TypedChoiceField(
+            choices=[("", "Wherever you may"), *[(path, shown(path)) for path in named]],
+            coerce=named.__getitem__,
+            empty_value=None,
+            required=False,
+            label="Only in this OU, and below",
+        )
+        self.order_fields(("name", "actions", "ou", "days"))
 
     @property
     def chosen(self) -> Chosen:

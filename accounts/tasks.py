@@ -13,19 +13,19 @@ SCHEDULE = {
 }
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+@shared_task(ignore_result=True)
 def sweep_untaken() -> None:
     """Delete sealed values whose command never came."""
     sealing.sweep_untaken()
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+@shared_task(ignore_result=True)
 def sweep_device_logins() -> None:
     """Delete sign-ins of programs that are over."""
     devices.sweep()
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+@shared_task(ignore_result=True)
 def end_expired() -> None:
     """Write and record the end of bindings whose time is over."""
     expiry.sweep()

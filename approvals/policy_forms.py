@@ -16,7 +16,7 @@ from approvals.commands import CreatePolicy, SwitchOffPolicy, UpdatePolicy
 from approvals.models import ApprovalPolicy
 from approvals.trials import Sample
 from powerloom.kernel.refs import Actor
-from powerloom.web.forms import SchemaForm
+from powerloom.web.forms import SchemaForm, choices_of
 
 UNITS = (("86400", "days"), ("3600", "hours"), ("60", "minutes"))
 EXAMPLE = '{"resource": {"model": "claude-opus-4-1"}}'
@@ -60,7 +60,7 @@ class PolicyForm(SchemaForm[Any]):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.actor = actor
-        self.fields["approver"].choices = _approvers(actor)  # type: ignore[attr-defined]  # a ChoiceField
+        choices_of(self, "approver").choices = _approvers(actor)
 
     def said(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return what can be said of a new policy and of one that is there, as their schemas name it."""

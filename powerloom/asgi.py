@@ -10,8 +10,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "powerloom.settings")
 _django = get_asgi_application()
 
-# Below the line above, because they need the loaded apps.
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402  below the line above, as all of these: they need the loaded apps
 
 from powerloom.checks import refuse_to_start  # noqa: E402
 from powerloom.web.slots import Slots  # noqa: E402

@@ -9,6 +9,7 @@ import os
 from celery import Celery
 from celery.signals import beat_init, worker_init
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from powerloom.checks import refuse_to_start
 
@@ -32,8 +33,6 @@ def check_first(**_kwargs: object) -> None:
 @app.on_after_finalize.connect
 def schedule_sweeps(sender: Celery, **_kwargs: object) -> None:
     """Collect each app's `SCHEDULE` (name: task, seconds) once all tasks are known."""
-    from django.utils.module_loading import import_string  # noqa: PLC0415  the apps must be loaded first
-
     for name in SCHEDULES:
         schedule: dict[str, tuple[str, float]] = import_string(name)
         for task, every in schedule.values():

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,4 +10,4 @@ class SessionsConfig(AppConfig):
     label = "agent_sessions"
 
     def ready(self) -> None:
-        from sessions import commands  # noqa: F401, PLC0415  registers the handlers
+        import_module("sessions.commands")  # registers the handlers

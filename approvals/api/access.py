@@ -16,7 +16,7 @@ from accounts.queries import binding_for, ou_at
 from approvals.commands.access import DEFAULT_SECONDS, CreateAccessRequest, Reason, Seconds, role_with
 from approvals.commands.policies import Part
 from powerloom.kernel.ids import new_id
-from powerloom.web.answers import actor_of, perform
+from powerloom.web.answers import act_as, actor_of, perform
 
 router = Router(tags=["access"])
 
@@ -41,7 +41,7 @@ class AccessRequestIn(Part):
 @router.post("/access-requests", response={201: BindingOut}, summary="Ask for a right, for a time")
 def ask(request: HttpRequest, body: AccessRequestIn) -> HttpResponse:
     actor = actor_of(request)
-    request.auth = replace(actor, justification=body.reason)  # type: ignore[attr-defined]  # where `actor_of` reads it
+    act_as(request, replace(actor, justification=body.reason))
     command = CreateAccessRequest(
         id=new_id(),
         ou_id=body.ou_id or ou_at(actor, body.ou_path or "").id,

@@ -9,7 +9,7 @@ from accounts.models import OU, Group, Organization, Role
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Target
 
-DEFAULT_TTL_SECONDS = 7 * 24 * 3600  # seed 000, "Approval Gates"
+DEFAULT_TTL_SECONDS = 7 * 24 * 3600  # a week
 
 
 class ApprovalPolicy(models.Model):

@@ -24,7 +24,7 @@ SCHEDULE = {
 }
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+@shared_task(ignore_result=True)
 def sign_heads() -> None:
     """Sign the heads, embedded only. A chain that does not hold is said loudly and stays unsigned."""
     if settings.EMBEDDED:
@@ -32,7 +32,7 @@ def sign_heads() -> None:
             log.critical("The audit trail is broken", extra={"chain": str(chain), "fault": fault})
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]
+@shared_task(ignore_result=True)
 def sweep_denials() -> None:
     """Forget the counts of old denials; their entries stay in the trail."""
     DenialWindow.objects.filter(minute__lt=timezone.now() - DENIALS_KEPT).delete()

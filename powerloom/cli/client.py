@@ -7,7 +7,8 @@ know no such key and are sent once.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any  # JSON
 from urllib.parse import urlsplit, urlunsplit
 
@@ -138,9 +139,7 @@ class Client:
         self, method: str, path: str, *, headers: dict[str, str] | None = None, repeats: bool = True, **options: Any
     ) -> httpx.Response:
         key = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
-        send: Callable[[], httpx.Response] = lambda: self._http.request(  # noqa: E731 - the same request, twice
-            method, self.url + path, headers={**key, **(headers or {})}, **options
-        )
+        send = partial(self._http.request, method, self.url + path, headers={**key, **(headers or {})}, **options)
         try:
             try:
                 return send()

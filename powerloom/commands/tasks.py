@@ -9,7 +9,7 @@ from powerloom.commands import idempotency
 SCHEDULE = {"sweep-idempotency": ("powerloom.commands.tasks.sweep_idempotency", 3600.0)}
 
 
-@shared_task  # type: ignore[untyped-decorator, unused-ignore]  # celery's decorator
+@shared_task(ignore_result=True)
 def sweep_idempotency() -> None:
     """Forget the keys whose time is over."""
     idempotency.sweep()

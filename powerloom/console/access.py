@@ -19,7 +19,7 @@ from powerloom.commands.registry import Held
 from powerloom.kernel.errors import Conflict, Denied, Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
-from powerloom.web.forms import SchemaForm
+from powerloom.web.forms import SchemaForm, choices_of
 from powerloom.web.pages import go, page, signed_in
 
 HOUR = 3600
@@ -41,7 +41,7 @@ class AskForm(SchemaForm[CreateAccessRequest]):
 
     def __init__(self, *args: Any, roles: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["role_id"].choices = roles  # type: ignore[attr-defined]  # a ChoiceField, as declared above
+        choices_of(self, "role_id").choices = roles
 
 
 @signed_in

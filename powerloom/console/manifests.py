@@ -33,7 +33,7 @@ def new_agent_manifest(request: HttpRequest) -> HttpResponse:
     """What the form of a new agent says so far. Nothing is written."""
     form = new_agent_form(request)
     form.is_valid()
-    places = dict(form.fields["ou_id"].choices)  # type: ignore[attr-defined]  # it is a choice
+    places = dict(form.places)
     cleaned = form.cleaned_data
     metadata = {"name": cleaned.get("name", ""), "ou_path": places.get(str(cleaned.get("ou_id", "")), "")}
     fixed = {"owner_principal_ref": cleaned.get("owner", ""), "agent_kind": cleaned.get("agent_kind", "user")}

@@ -60,7 +60,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """What waits for this person, what happened last, and how the recent days went."""
     actor = actor_of(request)
     agents, sessions = sync_counts(actor), status_counts(actor)
-    steps = _steps(actor, any(agents.values()), bool(agents[SyncStatus.SYNCED]), any(sessions.values()))
+    is_live = bool(agents[SyncStatus.SYNCED])
+    steps = _steps(actor, has_agent=any(agents.values()), is_live=is_live, has_run=any(sessions.values()))
     context: dict[str, Any] = {
         "needs": _needs(actor),
         "agents": [(word, count) for word, count in agents.items() if count],
@@ -131,7 +132,7 @@ def _tokens(actor: Actor) -> list[Need]:
     ]
 
 
-def _steps(actor: Actor, has_agent: bool, is_live: bool, has_run: bool) -> list[Step]:  # noqa: FBT001  observed facts
+def _steps(actor: Actor, *, has_agent: bool, is_live: bool, has_run: bool) -> list[Step]:
     if actor.organization_id is None:
         return []
     ous, people = directory.ous_visible_to(actor)[:2], directory.users_visible_to(actor)[:2]

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -6,4 +8,4 @@ class ManifestsConfig(AppConfig):
     label = "manifests"
 
     def ready(self) -> None:
-        from powerloom.manifests import commands  # noqa: F401, PLC0415  registers the handler
+        import_module("powerloom.manifests.commands")  # registers the handler

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -6,4 +8,4 @@ class RunConfig(AppConfig):
     label = "run"
 
     def ready(self) -> None:
-        from powerloom import celery  # noqa: F401, PLC0415  binds shared tasks, registers the checks
+        import_module("powerloom.celery")  # binds shared tasks, registers the checks

@@ -6,7 +6,7 @@ The Django form says how a field is drawn; the schema says what is right.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar  # Any: cleaned form values
+from typing import Any, Generic, TypeVar  # Any: cleaned form values
 
 from django import forms
 from django.forms.renderers import TemplatesSetting
@@ -60,6 +60,13 @@ class ConsoleForm(forms.Form):
         return str(loc[0]) if loc and str(loc[0]) in self.fields else None
 
 
+def choices_of(form: forms.Form, name: str) -> forms.ChoiceField:
+    """Return a form's field that offers choices, to read or to set them."""
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField), f"{name} offers no choices"
+    return field
+
+
 class TypedName(ConsoleForm):
     """Asks for the name of what is about to go for good, letter by letter."""
 
@@ -83,7 +90,7 @@ class SchemaForm(ConsoleForm, Generic[S]):
     The schema is mostly a command: `given` are its fields that the URL decides, not the person.
     """
 
-    schema: ClassVar[type[BaseModel]]
+    schema: type[S]
     value: S
 
     def __init__(self, *args: Any, given: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -94,7 +101,7 @@ class SchemaForm(ConsoleForm, Generic[S]):
         cleaned = super().clean() or {}
         if not self.errors:
             try:
-                self.value = self.schema.model_validate(self.payload(cleaned))  # type: ignore[assignment]  # S is this schema
+                self.value = self.schema.model_validate(self.payload(cleaned))
             except ValidationError as error:
                 for problem in error.errors(include_url=False):
                     self.add_error(self._place(problem["loc"]), problem["msg"].removeprefix("Value error, "))

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
+from powerloom.web.answers import act_as
 from powerloom.web.forms import JUSTIFICATION
 from powerloom.web.refusals import record_refusal
 from powerloom.web.requests import address, request_id
@@ -51,10 +52,10 @@ def signed_in(
     """Ask for a sign-in, resolve who acts, answer refusals as pages, and keep the answer out of every cache."""
 
     @wraps(view)
-    def inner(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return go(request, f"{settings.LOGIN_URL}?next={quote(request.get_full_path())}")
-        request.auth = console_actor(request)  # type: ignore[attr-defined]  # where `actor_of` reads it, as for a bearer
+        act_as(request, console_actor(request))
         try:
             response = view(request, *args, **kwargs)
         except PowerloomError as error:
@@ -65,7 +66,7 @@ def signed_in(
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    return inner  # type: ignore[return-value]  # mypy names the first parameter, Concatenate does not
+    return inner
 
 
 def console_actor(request: HttpRequest) -> Actor:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Literal  # Any: fields by name
+from typing import Any  # Any: fields by name
 
 from powerloom.cma.local.rehearsal import words
+from powerloom.cma.local.rehearsal.words import Verb
 
-Verb = Literal["create", "attach", "credential", "list", "describe", "go_on", "other"]
 Phrase = tuple[str, list[str]]
 
 TOKEN = re.compile(r"[,;?!]|[^\s,;?!\"“”()]+")
@@ -107,13 +107,13 @@ def _verb(tokens: list[str]) -> Verb:
     if lower and lower[0] in words.GO_ON and len(lower) <= SHORT_ANSWER:
         return "go_on"
     verbs = [words.VERB_OF[token] for token in lower if token in words.VERB_OF]
-    verb = verbs[0] if verbs else "other"
+    verb: Verb = verbs[0] if verbs else "other"
     is_new_agent = any(before in {"a", "an"} for before, _ in _before_agent(lower))
     if verb == "attach" and lower[0] in {"give", "grant"} and is_new_agent:
         return "create"
     if verb == "list" and lower[0].startswith("who") and any("@" in token for token in lower):
         return "describe"
-    return verb  # type: ignore[return-value]  # the keys of VERBS are the literals
+    return verb
 
 
 def _before_agent(lower: list[str]) -> list[tuple[str, str]]:

@@ -1,6 +1,10 @@
 """The vocabulary of the rehearsal: the words it knows, by what they mean. Everything else is a name."""
 
-VERBS = {
+from typing import Literal
+
+Verb = Literal["create", "attach", "credential", "list", "describe", "go_on", "other"]
+
+VERBS: dict[Verb, tuple[str, ...]] = {
     "create": ("create", "set", "setup", "make", "provision", "build", "spin", "need", "want", "stand"),
     "attach": ("attach", "wire", "connect", "add", "give", "grant"),
     "credential": ("mint", "credential"),

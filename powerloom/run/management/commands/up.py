@@ -114,8 +114,7 @@ class Command(BaseCommand):
         return runtime
 
     def _serve(self, port: int) -> None:
-        # Twisted's reactor may be installed only now: every other command is quicker without it.
-        from powerloom.run.embedded import Embedded  # noqa: PLC0415
+        from powerloom.run.embedded import Embedded  # noqa: PLC0415  it installs Twisted's reactor, and no other command needs that
 
         self.process = Embedded(host=HOST, port=port, fleet_socket=self.fleet_socket, on_ready=self._ready)
         self.process.run()

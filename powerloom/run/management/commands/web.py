@@ -21,8 +21,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if not is_free(options["host"], options["port"]):
             raise CommandError(f"Port {options['port']} is taken. Choose another with --port.")
-        # Twisted's reactor may be installed only now: every other command is quicker without it.
-        from powerloom.run.server import web_server  # noqa: PLC0415
+        from powerloom.run.server import web_server  # noqa: PLC0415  it installs Twisted's reactor, and no other command needs that
 
         web_server(host=options["host"], port=options["port"]).run()
         leave(0)

@@ -8,7 +8,7 @@ from agents.models import Agent, AgentSkill, Credential, MCPServer
 from tests.integration.manifests.sending import send
 from tests.world import World, api_of, bind, make_user
 
-DOCUMENTED = (Path(__file__).parent / "seed.yaml").read_text()
+DOCUMENTED = (Path(__file__).parent / "documented.yaml").read_text()
 
 # What the documentation takes for granted.
 GIVEN = """
