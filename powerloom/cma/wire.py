@@ -23,6 +23,7 @@ from anthropic._streaming import AsyncStream  # the public name `anthropic.Async
 
 from powerloom.cma.errors import AccountProblem, CMAError, Conflict, Missing, NameTaken, Rejected, Unavailable
 from powerloom.cma.types import JSON, Files, Page
+from powerloom.kernel.tls import trust
 
 # Its debug lines hold whole bodies, and those of vaults hold secrets.
 logging.getLogger("anthropic").setLevel(logging.WARNING)
@@ -186,8 +187,8 @@ def _document(answer: object) -> JSON:
 def _http_client(base_url: str, limits: httpx2.Limits, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
     if _is_loopback(base_url):
         # A proxy from the environment has no business between us and our own machine.
-        return httpx2.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
-    return anthropic.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
+        return httpx2.AsyncClient(verify=trust(), limits=limits, timeout=timeout, trust_env=False)
+    return anthropic.DefaultAsyncHttpxClient(verify=trust(), limits=limits, timeout=timeout)
 
 
 def _is_loopback(base_url: str) -> bool:

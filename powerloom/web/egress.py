@@ -17,14 +17,14 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from socket import SOCK_STREAM, gaierror
-from ssl import SSLContext
 from typing import Any  # socket options, passed on as they come
 
 import httpcore2
 import httpx2
+
+from powerloom.kernel.tls import trust
 
 MAX_BYTES = 4 * 1024 * 1024
 SCHEMES = ("http", "https")
@@ -161,9 +161,9 @@ class _Transport(httpx2.AsyncHTTPTransport):
     """Judges a request before it is sent and an answer before it is read."""
 
     def __init__(self, way: Way, seconds: float, max_bytes: int, lookup: Lookup) -> None:
-        super().__init__(verify=_tls(), trust_env=False)
+        super().__init__(verify=trust(), trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_tls(), max_connections=20, keepalive_expiry=5.0, network_backend=_Network(way, lookup)
+            ssl_context=trust(), max_connections=20, keepalive_expiry=5.0, network_backend=_Network(way, lookup)
         )
         self._seconds = seconds
         self._max_bytes = max_bytes
@@ -294,8 +294,3 @@ def _is_public(address: Address) -> bool:
 
 def _too_much(most: int) -> str:
     return f"it answered more than {most} bytes"
-
-
-@cache
-def _tls() -> SSLContext:
-    return httpx2.create_ssl_context()

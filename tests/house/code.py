@@ -105,6 +105,7 @@ CLIENT_EXCEPTIONS = {
     "approvals/mails.py": "the errors of Django's own mail backend; the mail server is the operator's",
     "powerloom/cli": "a program on the machine of who runs it: the server is theirs to name",
     "powerloom/run": "the processes of this machine, on loopback",
+    "powerloom/kernel/tls.py": "it calls nobody: it makes the context that every client trusts by",
     "powerloom/web/egress.py": "the one client for the addresses that users give",
     "agents/backends/postgres/lines.py": "the socket that libpq has opened, to count and to cut; it opens none",
     "agents/backends/powerloom_meta/api.py": "our own REST API, an address of the operator",

@@ -17,6 +17,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import ValidationError
 
 from powerloom.cma.types import JSON
+from powerloom.kernel.tls import trust
 
 CONNECT_SECONDS = 10
 CALL_SECONDS = 120
@@ -88,6 +89,7 @@ async def _connected(url: str, token: str | None, seconds: float) -> AsyncIterat
 
     headers = {"authorization": f"Bearer {token}"} if token else {}
     http = httpx2.AsyncClient(
+        verify=trust(),
         headers=headers,
         timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
         trust_env=False,
