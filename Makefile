@@ -21,6 +21,8 @@ $(shell rm -f $(VENV)/.uv-* $(VENV)/.runtime-* $(VENV)/.dev-*)
 endif
 
 export UV_NO_PROGRESS ?= 1
+# Modules are compiled once, not by every process that starts: it is most of what a start costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help up test lint bench lock clean
