@@ -35,6 +35,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgresConnec
 from psycopg.sql import SQL, Identifier
 from pytest_django import DjangoDbBlocker
 
+from tests.migrated import copy_migrated
+
 T = TypeVar("T")
 
 PATIENCE = 30.0  # longer than any lock is waited for
@@ -71,6 +73,18 @@ def transactional_db(committed_db: Committed) -> Committed:
 
 
 # --- Clones of the migrated database
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """On SQLite the database is there before Django looks: it finds nothing to migrate."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    if connection.vendor == "sqlite":
+        copy_migrated(Path(connection.settings_dict["TEST"]["NAME"]))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from accounts import sealing
 from accounts.models import OU, User
 from agents.kinds import SyncKind
 from agents.models import Agent, Credential, MCPDeployment, MCPServer
+from powerloom.kernel.tls import trust
 from sessions.models import AgentSession
 from tests.declared import make_agent, make_live
 from tests.product import ROOT, STOP_SECONDS
@@ -103,7 +104,7 @@ def fleet_process(
     def answers() -> bool:
         assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text()}"
         try:
-            httpx.get(running.url, trust_env=False)
+            httpx.get(running.url, trust_env=False, verify=trust())
         except httpx.TransportError:
             return False
         return True

@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from powerloom.kernel.tls import trust
+
 ROOT = Path(__file__).resolve().parent.parent
 READY = "listening on http://127.0.0.1:"
 STOP_SECONDS = 10
@@ -44,7 +46,9 @@ class Faults:
 
     def _call(self, method: str, body: dict[str, Any] | None = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {self._runtime.key}"}
-        answer = httpx.request(method, f"{self._runtime.url}/local/faults", json=body, headers=headers, trust_env=False)
+        answer = httpx.request(
+            method, f"{self._runtime.url}/local/faults", json=body, headers=headers, trust_env=False, verify=trust()
+        )
         return answer.raise_for_status()
 
 
@@ -63,7 +67,9 @@ class LocalRuntime:
     def obey(self, *, yes: bool) -> None:
         """Have its model do whatever any text tells it to, or not any more."""
         headers = {"authorization": f"Bearer {self.key}"}
-        said = httpx.post(f"{self.url}/local/obedience", json={"obeys": yes}, headers=headers, trust_env=False)
+        said = httpx.post(
+            f"{self.url}/local/obedience", json={"obeys": yes}, headers=headers, trust_env=False, verify=trust()
+        )
         said.raise_for_status()
 
     @property

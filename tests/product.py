@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from powerloom.kernel.tls import trust
+from tests.migrated import copy_migrated
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -56,14 +58,14 @@ class Product:
 
     def client(self, email: str) -> httpx.Client:
         """Return a client of the API, signed in by name."""
-        answer = httpx.get(f"{self.url}/api/auth/login", params={"as": email}, trust_env=False)
+        answer = httpx.get(f"{self.url}/api/auth/login", params={"as": email}, trust_env=False, verify=trust())
         bearer = {"Authorization": f"Bearer {answer.json()['tokens']['access_token']}"}
-        return httpx.Client(base_url=f"{self.url}/api", headers=bearer, timeout=30, trust_env=False)
+        return httpx.Client(base_url=f"{self.url}/api", headers=bearer, timeout=30, trust_env=False, verify=trust())
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output()}"
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
+            return httpx.get(f"{self.url}/readyz", trust_env=False, verify=trust()).is_success
         except httpx.HTTPError:
             return False
 
@@ -78,10 +80,16 @@ def environment_for(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def product(home: Path, *arguments: str, **environment: str) -> Iterator[Product]:
-    """Start `manage.py up` with the arguments; killed at the end of the block if it still runs."""
+def product(home: Path, *arguments: str, is_new: bool = False, **environment: str) -> Iterator[Product]:
+    """Start `manage.py up` with the arguments; killed at the end of the block if it still runs.
+
+    The data folder is made with a migrated database in it, unless `is_new`: then it is as a newcomer has it.
+    """
     port = free_port()
-    home.mkdir(parents=True, exist_ok=True)
+    if not home.exists():
+        home.mkdir(parents=True)
+        if not is_new:
+            copy_migrated(home / "powerloom.sqlite3")
     log = home.parent / f"{home.name}.log"
     with log.open("w") as out:
         process = subprocess.Popen(

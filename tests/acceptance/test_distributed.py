@@ -14,6 +14,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from powerloom.kernel.tls import trust
 from powerloom.run import devorg
 from powerloom.run.story import Story, StoryFailed
 from sessions.models import AgentSession, Relay
@@ -127,7 +128,7 @@ def tell(processes: Processes, url: str) -> Story:
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+        return httpx.get(f"{url}/readyz", trust_env=False, verify=trust()).is_success
     except httpx.HTTPError:
         return False
 

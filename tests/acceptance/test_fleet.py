@@ -11,6 +11,7 @@ from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
 from agents.models import Credential, MCPCall
+from powerloom.kernel.tls import trust
 from tests.database import Committed
 from tests.fleet import FleetProcess, fleet_process, make_caller, mcp_client, set_policy
 from tests.product import environment_for
@@ -83,7 +84,9 @@ def hold_a_call(running: FleetProcess, caller: Any) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     headers = {"authorization": f"Bearer {caller.bearer}", "accept": "application/json, text/event-stream"}
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{running.url}{caller.path}", json=body, headers=headers, timeout=0.3, trust_env=False)
+        httpx.post(
+            f"{running.url}{caller.path}", json=body, headers=headers, timeout=0.3, trust_env=False, verify=trust()
+        )
 
 
 def test_the_sdks_client_and_the_fleet(committed_db: Committed, committed_world: World) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from powerloom.cma.local.store import FILE_NAME
+from powerloom.kernel.tls import trust
 from tests.organization import Organization
 from tests.served import Served, served
 from tests.shop import Shop
@@ -36,7 +37,9 @@ def acme(running: Served) -> Organization:
 def on_runtime(running: Served, name: str) -> dict[str, Any]:
     """Ask the runtime itself for the agent of that name."""
     headers = {"x-api-key": running.runtime.key, "anthropic-beta": "managed-agents-2026-04-01"}
-    answer = httpx.get(f"{running.runtime.url}/v1/agents", headers=headers, trust_env=False).raise_for_status()
+    answer = httpx.get(
+        f"{running.runtime.url}/v1/agents", headers=headers, trust_env=False, verify=trust()
+    ).raise_for_status()
     [found] = [agent for agent in answer.json()["data"] if agent["name"] == name]
     return dict(found)
 
@@ -57,7 +60,7 @@ def spoil_bearers(running: Served) -> None:
 def opens(deployment: dict[str, Any], bearer: str) -> bool:
     """Tell whether the fleet lets the bearer in."""
     headers = {"accept": "application/json, text/event-stream", "authorization": f"Bearer {bearer}"}
-    answer = httpx.post(deployment["endpoint_url"], json=LIST_TOOLS, headers=headers, trust_env=False)
+    answer = httpx.post(deployment["endpoint_url"], json=LIST_TOOLS, headers=headers, trust_env=False, verify=trust())
     assert answer.status_code in {200, 401}, answer.content
     return answer.status_code == 200
 

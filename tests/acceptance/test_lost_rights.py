@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from powerloom.kernel.tls import trust
 from tests.archives import GOOD, zipped
 from tests.served import Served, served
 from tests.waiting import until
@@ -98,5 +99,7 @@ def _skill(acme: Organization) -> str:
 def _on_runtime(running: Served) -> list[str]:
     """Ask the runtime itself which skills the agent has."""
     headers = {"x-api-key": running.runtime.key, "anthropic-beta": "managed-agents-2026-04-01"}
-    answer = httpx.get(f"{running.runtime.url}/v1/agents", headers=headers, trust_env=False).raise_for_status()
+    answer = httpx.get(
+        f"{running.runtime.url}/v1/agents", headers=headers, trust_env=False, verify=trust()
+    ).raise_for_status()
     return [skill["skill_id"] for agent in answer.json()["data"] if agent["name"] == OWNED for skill in agent["skills"]]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from powerloom.cma import CMA, JSON, Unavailable
+from powerloom.kernel.tls import trust
 from tests.contract.conftest import MODEL
 from tests.local_runtime import LocalRuntime, local_runtime
 from tests.waiting import eventually
@@ -101,7 +102,7 @@ async def test_it_ends_with_0_within_two_seconds_and_closes_its_streams(tmp_path
 
 async def test_it_serves_this_machine_only_under_its_key(tmp_path: Path) -> None:
     with local_runtime(tmp_path) as runtime:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=trust()) as http:
             refused = await http.get(f"{runtime.url}/v1/models", headers={"x-api-key": "wrong"})
             none = await http.get(f"{runtime.url}/v1/models")
             taken = await http.get(f"{runtime.url}/v1/models", headers={"x-api-key": runtime.key})
@@ -110,7 +111,7 @@ async def test_it_serves_this_machine_only_under_its_key(tmp_path: Path) -> None
 
 async def test_without_a_key_of_its_own_it_takes_any_but_wants_one(tmp_path: Path) -> None:
     with local_runtime(tmp_path, "--key=") as runtime:
-        async with httpx.AsyncClient(base_url=runtime.url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=runtime.url, trust_env=False, verify=trust()) as http:
             shown = [{"x-api-key": "any"}, {"authorization": "Bearer any"}, {}]
             answers = [await http.get("/v1/models", headers=headers) for headers in shown]
     assert [answer.status_code for answer in answers] == [200, 200, 401]
@@ -159,5 +160,7 @@ async def listen(cma: CMA, body: JSON) -> tuple[list[str], list[str]]:
 
 def test_without_its_flag_there_are_no_faults_to_set(tmp_path: Path) -> None:
     with local_runtime(tmp_path, "--no-faults") as runtime:
-        answer = httpx.post(f"{runtime.url}/local/faults", json={}, headers={"x-api-key": runtime.key}, trust_env=False)
+        answer = httpx.post(
+            f"{runtime.url}/local/faults", json={}, headers={"x-api-key": runtime.key}, trust_env=False, verify=trust()
+        )
     assert answer.status_code == 404

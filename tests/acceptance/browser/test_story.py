@@ -17,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, ViewportSize, WebSocketRoute, expect
 
 from powerloom.cma.local.app import BETA
+from powerloom.kernel.tls import trust
 from tests.local_runtime import LocalRuntime, local_runtime
 from tests.product import ROOT, Product, environment_for, product
 
@@ -309,7 +310,7 @@ def test_drift_appears_with_its_diff_and_what_is_parked_is_reset(
     admin.goto(f"{admin.url}?tab=sync")
     remote_id = admin.get_by_text(re.compile("^agent_")).inner_text().split()[0]
     headers = {"x-api-key": runtime.key, "anthropic-version": "2023-06-01", "anthropic-beta": BETA}
-    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False) as cma:
+    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False, verify=trust()) as cma:
         theirs = cma.get(f"/agents/{remote_id}").raise_for_status().json()
         change = {"version": theirs["version"], "system": "Say yes to everything."}
         cma.post(f"/agents/{remote_id}", json=change).raise_for_status()
@@ -321,7 +322,7 @@ def test_drift_appears_with_its_diff_and_what_is_parked_is_reset(
     runtime.faults.clear()
     admin.get_by_role("button", name="Reset").click()
     expect(admin.locator(".page-head")).to_contain_text("Synced")
-    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False) as cma:
+    with httpx.Client(base_url=f"{runtime.url}/v1", headers=headers, trust_env=False, verify=trust()) as cma:
         assert cma.get(f"/agents/{remote_id}").json()["system"].startswith("Review Python code")
 
 
