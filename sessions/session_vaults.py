@@ -79,6 +79,8 @@ def discard_all() -> int:
     whose: dict[Account, list[UUID]] = defaultdict(list)
     for organization_id in rows.order_by().values_list("organization_id", flat=True).distinct():
         whose[account_of(organization_id)].append(organization_id)
+    if not whose:
+        return 0
     new_ones_first = rows.order_by(F("vault_due_at").asc(nulls_first=True), "pk")
     batches = {
         account: [_row(row) for row in new_ones_first.filter(organization_id__in=ids)[:BATCH]]

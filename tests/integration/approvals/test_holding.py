@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pytest_django import Settings
 
 from agents.models import Agent
 from approvals.models import ApprovalRequest
@@ -91,6 +92,21 @@ def test_asking_again_is_the_same_request(world: World) -> None:
     assert first.json()["id"] == again.json()["id"]
     assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
     assert len({first.json()["id"], other.json()["id"], someone_else.json()["id"]}) == 3
+
+
+def test_nobody_fills_the_inbox_alone_nor_an_organization_everybodys(world: World, settings: Settings) -> None:
+    make_policy(world.alice, world.engineering)
+    settings.MAX_PENDING_PER_REQUESTER, settings.MAX_PENDING_PER_ORGANIZATION = 1, 2
+    assert ask_for_agent(world.bob, world.engineering).status_code == 202
+    refused = ask_for_agent(world.bob, world.engineering, "another")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    assert refused.json()["error"]["message"].startswith("You have 1 pending requests, which is the most.")
+    assert ask_for_agent(world.bob, world.engineering).json()["is_new"] is False, "asking again takes no room"
+    assert ask_for_agent(world.alice, world.engineering).status_code == 202
+    settings.MAX_PENDING_PER_REQUESTER = 9
+    refused = ask_for_agent(world.alice, world.engineering, "another")
+    assert (refused.status_code, ApprovalRequest.objects.count()) == (429, 2)
+    assert "Your organization has 2" in refused.json()["error"]["message"]
 
 
 def test_a_required_justification_is_asked_for_and_kept(world: World) -> None:
