@@ -55,6 +55,19 @@ def reached_by(principal_ids: Iterable[UUID]) -> list[UUID]:
     return list({*acting, *at_home})
 
 
+def reached_by_each(principal_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
+    """As `reached_by`, for each of many by its id; a query a level of nesting, and two more."""
+    inside = {id_: {id_, *members} for id_, members in _walked(principal_ids, "group_id", "member_id").items()}
+    everybody = Principal.objects.filter(id__in=set().union(*inside.values()))
+    acting = everybody.filter(kind__in=[PrincipalKind.USER, PrincipalKind.AGENT])
+    who = set(acting.values_list("id", flat=True))
+    found = {id_: members & who for id_, members in inside.items()}
+    at_home = User.objects.filter(home_ou__above__ancestor_id__in=found)
+    for named, user in at_home.values_list("home_ou__above__ancestor_id", "id"):
+        found[named].add(user)
+    return found
+
+
 def _within(principal_ids: Iterable[UUID]) -> QuerySet[Principal]:
     found = set(principal_ids)
     frontier = set(found)
@@ -67,19 +80,45 @@ def _within(principal_ids: Iterable[UUID]) -> QuerySet[Principal]:
 
 def groups_above(principal_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
     """Return for each principal the groups it is in, directly or through other groups; one query a level of nesting."""
-    above: dict[UUID, set[UUID]] = {id_: set() for id_ in principal_ids}
-    frontier = {id_: {id_} for id_ in above}  # who is asked about, and by whom it was reached
+    return _walked(principal_ids, "member_id", "group_id")
+
+
+def memberships_around(principal_ids: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
+    """Return, as group and member, the memberships above and below these principals, and those above whoever is below;
+    one query a level of nesting.
+    """
+    below = _edges(principal_ids, near="group_id", far="member_id")
+    everybody = {*principal_ids, *(member for _, member in below)}
+    return below | {(group, member) for member, group in _edges(everybody, near="member_id", far="group_id")}
+
+
+def _edges(start: Iterable[UUID], *, near: str, far: str) -> set[tuple[UUID, UUID]]:
+    found: set[tuple[UUID, UUID]] = set()
+    seen = set(start)
+    frontier = set(seen)
     while frontier:
-        edges = Membership.objects.filter(member_id__in=frontier).values_list("member_id", "group_id")
+        edges = set(Membership.objects.filter(**{f"{near}__in": frontier}).values_list(near, far))
+        found |= edges
+        frontier = {to for _, to in edges} - seen
+        seen |= frontier
+    return found
+
+
+def _walked(start: Iterable[UUID], near: str, far: str) -> dict[UUID, set[UUID]]:
+    """Return for each principal whom one comes to along the memberships, up or down."""
+    found: dict[UUID, set[UUID]] = {id_: set() for id_ in start}
+    frontier = {id_: {id_} for id_ in found}  # who is asked about, and by whom it was reached
+    while frontier:
+        edges = Membership.objects.filter(**{f"{near}__in": frontier}).values_list(near, far)
         reached: dict[UUID, set[UUID]] = {}
-        for member, group in edges:
-            new = {root for root in frontier[member] if group not in above[root]}
+        for here, there in edges:
+            new = {root for root in frontier[here] if there not in found[root]}
             for root in new:
-                above[root].add(group)
+                found[root].add(there)
             if new:
-                reached.setdefault(group, set()).update(new)
+                reached.setdefault(there, set()).update(new)
         frontier = reached
-    return above
+    return found
 
 
 def speaks_as(users: Iterable[UUID]) -> dict[UUID, set[UUID]]:

@@ -7,11 +7,14 @@ reach holders of rights from a higher scope, and one root OrgAdmin always remain
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts import closures, rbac
@@ -20,9 +23,14 @@ from accounts.granters import actions_of, who_can_end, who_can_grant, who_may
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, User
 from accounts.rbac import Grant
 from accounts.roles import ORG_ADMIN, builtin_id
+from powerloom.commands.registry import at
 from powerloom.kernel.errors import Conflict, Denied
 from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.refs import Actor
+
+T = TypeVar("T")
+
+MOST_ASKED_ABOUT = 100  # root OrgAdmins of before a set, one of whom usually remains
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,14 @@ def denials(grants: Iterable[Grant]) -> list[Widening]:
     return [_what(grant) for grant in grants if not grant.allows]
 
 
-def require_held(actor: Actor, widenings: Sequence[Widening]) -> None:
-    """Raise `Denied`, naming the first right that the actor would hand out without holding it."""
+def require_held(actor: Actor, widenings: Sequence[Widening], held: Sequence[Grant] | None = None) -> None:
+    """Raise `Denied`, naming the first right that the actor would hand out without holding it.
+
+    `held` are the actor's grants of now, where the caller has them.
+    """
     if actor.kind == "system" or not widenings:
         return
-    lacking = first_lacking(actor, rbac.grants(actor), widenings)
+    lacking = first_lacking(actor, rbac.grants(actor) if held is None else held, widenings)
     if lacking is not None:
         action, widening = lacking
         raise Denied(
@@ -80,15 +91,52 @@ def refuse_freeing_oneself(actor: Actor, ended: Collection[UUID]) -> None:
         raise Denied("This deny reaches you. Somebody whom it does not reach must end it.", remedy=[step])
 
 
-def refuse_denying_upward(actor: Actor, *, reached: Collection[UUID], denied: Sequence[Widening]) -> None:
+@dataclass(frozen=True)
+class Given:
+    """For whom people and agents speak, and what is given to these by name."""
+
+    speaking: Mapping[UUID, AbstractSet[UUID]]
+    grants: dict[UUID, list[Grant]]
+
+    @classmethod
+    def to(cls, reached: Collection[UUID]) -> Given:
+        """Load it; a disabled user counts as what it will be once it is enabled."""
+        speaking = closures.speaks_as(reached)
+        return cls(speaking, rbac.grants_by_name(set().union(*speaking.values())))
+
+    def note(self, principal_id: UUID, grant: Grant) -> None:
+        """Count a grant, too, that is about to be made."""
+        self.grants.setdefault(principal_id, []).append(grant)
+
+    def reaching(self, reached: Iterable[UUID]) -> list[Grant]:
+        """Return the grants that reach any of these, the oldest first."""
+        named = set().union(*(self.speaking[one] for one in reached))
+        return oldest_first(grant for one in named for grant in self.grants.get(one, ()))
+
+
+def oldest_first(grants: Iterable[Grant]) -> list[Grant]:
+    """Return grants in an order that does not depend on how they were loaded: refusals name the first that matters."""
+    return sorted(grants, key=lambda grant: grant.binding_id)
+
+
+def refuse_denying_upward(
+    actor: Actor,
+    *,
+    reached: Collection[UUID],
+    denied: Sequence[Widening],
+    held: Sequence[Grant] | None = None,
+    given: Given | None = None,
+) -> None:
     """Raise `Denied` when a deny would reach somebody whose right to the same comes from above its scope.
 
-    `reached` are users and agents; a disabled user counts as what it will be once it is enabled.
+    `reached` are users and agents. `held` are the actor's grants of now and `given` what reaches them, where the caller
+    has these.
     """
-    if actor.kind == "system" or not denied or _is_root_admin(actor, rbac.grants(actor)):
+    if actor.kind == "system" or not denied:
         return
-    spoken_for = set().union(*closures.speaks_as(reached).values())
-    for grant in rbac.grants_naming(spoken_for):
+    if _is_root_admin(actor, rbac.grants(actor) if held is None else held):
+        return
+    for grant in (given or Given.to(reached)).reaching(reached):
         if grant.allows and any(_comes_from_above(grant, deny) for deny in denied):
             who = who_can_grant(grant.actions, grant.scope_path, actor.organization_id)
             place = rbac.shown(grant.scope_path)
@@ -124,6 +172,33 @@ def require_a_root_admin(organization_id: UUID | None) -> None:
         raise Conflict(
             "The last OrgAdmin of the root OU cannot be removed, disabled or denied. Name another one first."
         )
+
+
+def while_one_remains(
+    organization_id: UUID | None, places: Sequence[int], make: Callable[[Sequence[int]], list[T]]
+) -> list[T]:
+    """Make changes of access, by their places in a list, after all of which a root OrgAdmin must be left.
+
+    They only add bindings and members, so somebody who is one before and after them all was one all the time, and they
+    are made together. Otherwise they are made one by one, each of which must leave one: `Conflict` is said of the first
+    that does not.
+    """
+    if len(places) > 1:
+        before = list(_root_admins(organization_id).values_list("pk", flat=True)[:MOST_ASKED_ABOUT])
+        point = transaction.savepoint()
+        made = make(places)
+        if _root_admins(organization_id).filter(pk__in=before).exists():
+            transaction.savepoint_commit(point)
+            return made
+        transaction.savepoint_rollback(point)
+    found: list[T] = []
+    for place in places:
+        found += make([place])
+        try:
+            require_a_root_admin(organization_id)
+        except Conflict as error:
+            raise at(error, place) from error
+    return found
 
 
 def _ask(widening: Widening, organization_id: UUID | None) -> Remedy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -47,9 +48,15 @@ def make_way(bindings: QuerySet[Binding]) -> dict[str, list[str]]:
     that, because the sweep will find them ended.
     """
     now = timezone.now()
-    over = [str(pk) for pk in bindings.filter(ended_at__isnull=True, expires_at__lte=now).values_list("pk", flat=True)]
-    bindings.filter(pk__in=over).update(ended_at=now)
-    return {"in_place_of": over} if over else {}
+    over = list(bindings.filter(ended_at__isnull=True, expires_at__lte=now))
+    bindings.filter(pk__in=[binding.pk for binding in over]).update(ended_at=now)
+    return in_place_of(over)
+
+
+def in_place_of(over: Iterable[Binding]) -> dict[str, list[str]]:
+    """Return what the entry of a new binding says of those whose time was over and whose place it takes."""
+    ended = [str(binding.pk) for binding in over]
+    return {"in_place_of": ended} if ended else {}
 
 
 def _request_behind(binding: Binding) -> UUID | None:

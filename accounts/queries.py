@@ -12,7 +12,7 @@ from typing import Any, TypeVar  # Any: tree nodes are JSON
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
 from django.utils.module_loading import import_string
 
@@ -64,6 +64,12 @@ def ou_for(actor: Actor, ou_id: UUID) -> OU:
 def ous_for(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, OU]:
     """Return those of the OUs that live, by id; one query."""
     return {ou.id: ou for ou in ous_visible_to(actor).filter(pk__in=set(ids))}
+
+
+def ous_for_change(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, OU]:
+    """As `ous_for`, locked in the order of their ids."""
+    rows = ous_visible_to(actor).filter(pk__in=set(ids)).order_by("pk").select_for_update()
+    return {ou.id: ou for ou in rows}
 
 
 def ou_at(actor: Actor, path: str) -> OU:
@@ -123,6 +129,17 @@ def groups_visible_to(actor: Actor) -> QuerySet[Group]:
 def group_for(actor: Actor, group_id: UUID) -> Group:
     """Return a live group. Raises `NotFound`."""
     return _one(groups_visible_to(actor).filter(pk=group_id))
+
+
+def groups_for(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Group]:
+    """Return those of the groups that live, by id; one query."""
+    return {group.id: group for group in groups_visible_to(actor).filter(pk__in=set(ids))}
+
+
+def groups_for_change(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Group]:
+    """Return those of the groups that live, by id, locked in the order of their ids."""
+    rows = groups_visible_to(actor).filter(pk__in=set(ids)).order_by("pk").select_for_update(of=("self",))
+    return {group.id: group for group in rows}
 
 
 def members_of(group: Group) -> QuerySet[Membership]:
@@ -190,15 +207,28 @@ def role_named(actor: Actor, name: str) -> Role:
     return _one(roles_visible_to(actor).filter(name=name))
 
 
+def roles_for(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Role]:
+    """Return those of the roles that are there, by id; two queries."""
+    return {role.id: role for role in roles_visible_to(actor).filter(pk__in=set(ids))}
+
+
 def contents_of(*named: Principal | Role) -> list[Model]:
     """Return what these are besides their rows: a role's actions, a group's members."""
-    rows: list[Model] = []
-    for one in named:
-        if isinstance(one, Role):
-            rows.extend(RoleAction.objects.filter(role=one))
-        elif one.kind == PrincipalKind.GROUP:
-            rows.extend(Membership.objects.filter(group_id=one.id))
-    return rows
+    found = contents_of_many(named)
+    return [row for one in named for row in found[one.id]]
+
+
+def contents_of_many(named: Iterable[Principal | Role]) -> dict[UUID, list[Model]]:
+    """As `contents_of`, for each of many by its id; a query each for roles and groups."""
+    known = {one.id: one for one in named}
+    roles = [one.id for one in known.values() if isinstance(one, Role)]
+    groups = [one.id for one in known.values() if isinstance(one, Principal) and one.kind == PrincipalKind.GROUP]
+    found: dict[UUID, list[Model]] = {id_: [] for id_ in known}
+    for entry in RoleAction.objects.filter(role__in=roles) if roles else ():
+        found[entry.role_id].append(entry)
+    for membership in Membership.objects.filter(group__in=groups) if groups else ():
+        found[membership.group_id].append(membership)
+    return found
 
 
 def bindings_visible_to(actor: Actor) -> QuerySet[Binding]:
@@ -260,10 +290,26 @@ def secrets_reaching(ou_id: UUID, names: Iterable[str]) -> dict[str, Secret]:
 
     For what runs by itself, so nobody's rights are asked. An edge shows none that `secrets_visible_to` leaves out.
     """
-    above = Secret.objects.filter(ou__below__descendant_id=ou_id, name__in=set(names), archived_at__isnull=True)
+    found = secrets_reaching_each((ou_id, name) for name in names)
+    return {name: secret for (_, name), secret in found.items()}
+
+
+def secrets_reaching_each(pairs: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Secret]:
+    """As `secrets_reaching`, for pairs of OU and name; one query, if any is asked for."""
+    asked = set(pairs)
+    if not asked:
+        return {}
+    known = Secret.objects.filter(name__in={name for _, name in asked}, archived_at__isnull=True)
+    reaching = known.annotate(here=F("ou__below__descendant_id")).filter(here__in={ou for ou, _ in asked})
     # The OUs above one another are prefixes of one path, so a longer path is nearer.
-    found = above.select_related("ou", "sealed").order_by(Length("ou__path"))
-    return {secret.name: secret for secret in found}
+    found = reaching.select_related("ou", "sealed").order_by(Length("ou__path"))
+    return {(secret.here, secret.name): secret for secret in found}
+
+
+def secrets_seen(actor: Actor, secrets: Iterable[Secret]) -> set[UUID]:
+    """Return which of these secrets the actor may read, by id; one query, if there are any."""
+    ids = {secret.pk for secret in secrets}
+    return set(secrets_visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
 def egress_rules_visible_to(actor: Actor) -> QuerySet[EgressRule]:

@@ -12,7 +12,7 @@ filters a list in SQL, `authorize` is the step of the write path. There is no by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any  # handlers of every command type, JSON
 from uuid import UUID
 
@@ -23,11 +23,11 @@ from django.utils import timezone
 from accounts import epoch, facts
 from accounts.granters import who_can_grant
 from accounts.law import NARROWED, ONLY_BY_NAME, Decision, Grant, decide, is_root, narrowed, shown, withheld
-from accounts.models import OU, Binding, DecisionType, RoleAction
+from accounts.models import OU, Binding, DecisionType, Role, RoleAction
 from accounts.roles import builtin_actions, builtin_id, builtins_allowing
 from accounts.tokens import is_good
 from powerloom.commands.registry import Case, Handler, Need
-from powerloom.kernel.errors import Denied, Unauthenticated
+from powerloom.kernel.errors import Denied, PowerloomError, Unauthenticated
 from powerloom.kernel.explanation import Explanation
 from powerloom.kernel.refs import Actor, Target
 
@@ -39,8 +39,10 @@ __all__ = [
     "authorize",
     "decide",
     "denied",
+    "grant_of",
     "grants",
     "grants_by_member",
+    "grants_by_name",
     "grants_naming",
     "grants_of",
     "grants_of_many",
@@ -55,6 +57,8 @@ __all__ = [
     "shown",
     "withheld",
 ]
+
+Verdict = dict[str, Any] | PowerloomError
 
 OWN_ACTIONS = frozenset(
     {
@@ -123,6 +127,14 @@ def grants_naming(principal_ids: Collection[UUID]) -> list[Grant]:
     return _loaded(_live().filter(principal_id__in=principal_ids))
 
 
+def grants_by_name(principal_ids: Collection[UUID]) -> dict[UUID, list[Grant]]:
+    """As `grants_naming`, by the principal that each names."""
+    found: dict[UUID, list[Grant]] = {}
+    for row, grant in _pairs(_live().filter(principal_id__in=principal_ids)):
+        found.setdefault(row.principal_id, []).append(grant)
+    return found
+
+
 def grants_through(role_id: UUID) -> list[Grant]:
     """Load the live bindings of a role."""
     return _loaded(_live().filter(role_id=role_id))
@@ -184,17 +196,18 @@ def may(actor: Actor, action: str, ou_path: str, resource_id: UUID | None = None
     return decide(grants(actor, [action]), action, ou_path, resource_id)
 
 
-def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case], dict[str, Any]]:
+def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Sequence[Case]], list[Verdict]]:
     """The first step of the write path: lock the access epoch, load the actor's grants as they are before the set.
 
-    Returns the function that judges one case: it answers with the decision for the audit, or raises `Denied`.
+    Returns the function that judges cases of one type: it answers for each with the decision for the audit, or with the
+    refusal. Its queries do not grow with the cases.
     """
     epoch.hold(actor.organization_id, exclusively=any(handler.changes_access for handler in handlers))
     _refuse_ended(actor)
     before = [] if actor.kind == "system" else grants(actor)
     asked = Asked(actor, before)
 
-    def judge(case: Case) -> dict[str, Any]:
+    def judge_one(case: Case) -> dict[str, Any]:
         action, target = case.command.action, case.target
         if actor.kind == "system":
             return _system(action)
@@ -203,11 +216,23 @@ def authorize(actor: Actor, handlers: Sequence[Handler[Any]]) -> Callable[[Case]
             raise asked.refusal(action, target, decision)
         for need in case.subject.needs:
             asked.meet(need)
-        if case.handler.changes_access:
-            asked.others.clear()  # what it gives or takes counts for the principals of agents from here on
         return _as_entry(decision)
 
+    def judge(cases: Sequence[Case]) -> list[Verdict]:
+        asked.know(need for case in cases for need in case.subject.needs)
+        verdicts = [_verdict(judge_one, case) for case in cases]
+        if any(case.handler.changes_access for case in cases):
+            asked.others.clear()  # what they give or take counts for the principals of agents from here on
+        return verdicts
+
     return judge
+
+
+def _verdict(judge: Callable[[Case], dict[str, Any]], case: Case) -> Verdict:
+    try:
+        return judge(case)
+    except PowerloomError as error:
+        return error
 
 
 def _refuse_ended(actor: Actor) -> None:
@@ -234,7 +259,18 @@ class Asked:
         self._before = before
         self._by_resource = any(grant.resource_id for grant in before)
         self._refusals: dict[tuple[Any, ...], Denied] = {}
+        self._granters: dict[tuple[str, str], list[str]] = {}
         self.others: dict[tuple[UUID, str], list[Grant]] = {}
+
+    def know(self, needs: Iterable[Need]) -> None:
+        """Load what speaks for the other principals that these needs ask about; a few queries for each action."""
+        asked: dict[str, set[UUID]] = {}
+        for need in needs:
+            if need.principal_id is not None and (need.principal_id, need.action) not in self.others:
+                asked.setdefault(need.action, set()).add(need.principal_id)
+        for action, principals in asked.items():
+            found = grants_by_member(principals, action)
+            self.others |= {(principal, action): found.get(principal, []) for principal in principals}
 
     def meet(self, need: Need) -> None:
         """Raise `Denied` when a further right is lacking."""
@@ -242,7 +278,9 @@ class Asked:
         if need.principal_id is None:
             decision = _judged(self._actor, self._before, need.action, target)
         else:
-            decision = decide(self._of_other(need.principal_id, need.action), need.action, target.ou_path, target.id)
+            self.know([need])
+            speaking = self.others[need.principal_id, need.action]
+            decision = decide(speaking, need.action, target.ou_path, target.id)
         if not decision.allowed:
             raise self.refusal(need.action, target, decision, need.principal_id)
 
@@ -250,16 +288,19 @@ class Asked:
         """Return the refusal, as the module's own function makes it."""
         key = (action, target.ou_path, principal_id, target.id if self._by_resource else None)
         if key not in self._refusals:
+            place = (action, target.ou_path)
+            if place not in self._granters:
+                self._granters[place] = who_can_grant([action], target.ou_path, target.organization_id)
             self._refusals[key] = refusal(
-                self._actor, action, target, decision, self._before, principal_id=principal_id
+                self._actor,
+                action,
+                target,
+                decision,
+                self._before,
+                principal_id=principal_id,
+                granters=self._granters[place],
             )
         return self._refusals[key]
-
-    def _of_other(self, principal_id: UUID, action: str) -> list[Grant]:
-        key = (principal_id, action)
-        if key not in self.others:
-            self.others[key] = grants_of(principal_id, self._actor.organization_id, [action])
-        return self.others[key]
 
 
 def refusal(
@@ -270,12 +311,15 @@ def refusal(
     known: Sequence[Grant] | None = None,
     *,
     principal_id: UUID | None = None,
+    granters: Sequence[str] | None = None,
 ) -> Denied:
     """Return the refusal whole: with who can grant the right, and the explanation. A few queries.
 
-    `known` are the actor's grants, if they are loaded; `principal_id` is whose right it is, if not the actor's.
+    `known` are the actor's grants and `granters` who can grant the right, if they are loaded; `principal_id` is whose
+    right it is, if not the actor's.
     """
-    granters = who_can_grant([action], target.ou_path, target.organization_id)
+    if granters is None:
+        granters = who_can_grant([action], target.ou_path, target.organization_id)
     if principal_id is not None:
         why = facts.refused_for_another(action, target, granters)
     else:
@@ -349,23 +393,30 @@ def _live(moment: Now | None = None) -> QuerySet[Binding]:
 
 
 def _loaded(rows: QuerySet[Binding]) -> list[Grant]:
+    return [grant for _, grant in _pairs(rows)]
+
+
+def _pairs(rows: QuerySet[Binding]) -> list[tuple[Binding, Grant]]:
     found = list(rows.select_related("role", "scope_ou", "principal"))
     custom = {row.role_id for row in found if row.role.organization_id}
     of_custom: dict[UUID, set[str]] = {role_id: set() for role_id in custom}
     if custom:
         for role_id, action in RoleAction.objects.filter(role_id__in=custom).values_list("role_id", "action"):
             of_custom[role_id].add(action)
-    return [_grant(row, of_custom) for row in found]
+    return [(row, grant_of(row, _actions_of(row.role, of_custom))) for row in found]
 
 
-def _grant(row: Binding, of_custom: dict[UUID, set[str]]) -> Grant:
-    role = row.role
-    actions = frozenset(of_custom[role.id]) if role.organization_id else builtin_actions(role.name)
+def _actions_of(role: Role, of_custom: Mapping[UUID, set[str]]) -> frozenset[str]:
+    return frozenset(of_custom[role.id]) if role.organization_id else builtin_actions(role.name)
+
+
+def grant_of(row: Binding, actions: frozenset[str]) -> Grant:
+    """Return a binding as the law reads it, with its role's actions; principal, role and scope are loaded."""
     return Grant(
         binding_id=row.id,
         allows=row.decision_type == DecisionType.ALLOW,
-        role_id=role.id,
-        role=role.name,
+        role_id=row.role_id,
+        role=row.role.name,
         principal_ref=row.principal.ref,
         scope_path=row.scope_ou.path,
         resource_id=row.resource_id,

@@ -5,12 +5,12 @@ A command carries the id of the sealed row, never the value. A row that no comma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -32,20 +32,31 @@ def master_keys() -> MasterKeys:
 
 def seal(value: str, *, kind: str, organization_id: UUID, version: int = 1) -> UUID:
     """Seal a value for one command to take and return the sealed row's id."""
-    row = Sealed(id=new_id(), organization_id=organization_id, kind=kind, version=version)
-    row.expires_at = timezone.now() + UNTAKEN_LIFETIME
-    _fill(row, envelope.seal(value.encode(), _label(row), master_keys()))
+    row = sealed(value, kind=kind, organization_id=organization_id, version=version)
     row.save(force_insert=True)
     return row.id
 
 
+def sealed(value: str, *, kind: str, organization_id: UUID, version: int = 1) -> Sealed:
+    """As `seal`, for a row that the caller inserts together with others."""
+    row = Sealed(id=new_id(), organization_id=organization_id, kind=kind, version=version)
+    row.expires_at = timezone.now() + UNTAKEN_LIFETIME
+    _fill(row, envelope.seal(value.encode(), _label(row), master_keys()))
+    return row
+
+
 def waiting(sealed_id: UUID, *, kind: str, organization_id: UUID | None) -> Sealed:
     """Return a sealed row that no command has taken yet. Raises `NotFound`: each is taken once, by its own tenant."""
-    rows = Sealed.objects.filter(Q(organization_id=organization_id), kind=kind, expires_at__gt=timezone.now())
-    row = rows.filter(pk=sealed_id).first()
+    row = _waiting(kind, organization_id).filter(pk=sealed_id).first()
     if row is None:
         raise NotFound
     return row
+
+
+def waiting_among(ids: Iterable[UUID], *, kind: str, organization_id: UUID | None) -> dict[UUID, Sealed]:
+    """As `waiting`, for many at once, by id, locked; whichever was taken, or is not the tenant's, is absent."""
+    rows = _waiting(kind, organization_id).filter(pk__in=set(ids)).order_by("pk").select_for_update(of=("self",))
+    return {row.id: row for row in rows}
 
 
 def take(row: Sealed) -> Sealed:
@@ -54,6 +65,15 @@ def take(row: Sealed) -> Sealed:
         raise NotFound
     row.expires_at = None
     return row
+
+
+def take_all(rows: Sequence[Sealed]) -> None:
+    """As `take`, for rows that `waiting_among` locked."""
+    untaken = Sealed.objects.filter(pk__in=[row.pk for row in rows], expires_at__isnull=False)
+    if untaken.update(expires_at=None) != len(rows):
+        raise NotFound
+    for row in rows:
+        row.expires_at = None
 
 
 def keep(ids: Iterable[UUID], until: datetime) -> None:
@@ -81,6 +101,10 @@ def rewrap_all() -> int:
 def sweep_untaken() -> int:
     """Delete the sealed rows that no command took in time; return how many."""
     return Sealed.objects.filter(expires_at__lt=timezone.now()).delete()[0]
+
+
+def _waiting(kind: str, organization_id: UUID | None) -> QuerySet[Sealed]:
+    return Sealed.objects.filter(Q(organization_id=organization_id), kind=kind, expires_at__gt=timezone.now())
 
 
 def _rewrap(row: Sealed, keys: MasterKeys) -> int:

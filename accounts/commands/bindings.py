@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar  # Any: JSON for the audit entry
 from uuid import UUID
 
 from django.utils import timezone
 
-from accounts import escalation
+from accounts import escalation, rbac
 from accounts.actions import Action
-from accounts.closures import reached_by
-from accounts.escalation import Widening
-from accounts.expiry import make_way
+from accounts.closures import reached_by_each
+from accounts.escalation import Given, Widening
+from accounts.expiry import in_place_of
 from accounts.granters import actions_of
-from accounts.models import Binding, DecisionType
+from accounts.models import OU, Binding, DecisionType, Principal, Role
 from accounts.names import Moment
-from accounts.queries import binding_for_change, contents_of, ou_for, principal_for, role_for
-from powerloom.commands.registry import Change, Command, Subject, handles
-from powerloom.kernel.errors import Invalid
+from accounts.queries import binding_for_change, contents_of_many, ous_for, principals_for, roles_for
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -40,34 +41,110 @@ class DeleteBinding(Command):
     binding_id: UUID
 
 
-def load_create(command: CreateBinding, actor: Actor) -> Subject:
-    scope = ou_for(actor, command.scope_ou_id)
-    principal, role = principal_for(actor, command.principal_id), role_for(actor, command.role_id)
-    if command.expires_at is not None and command.expires_at <= timezone.now():
-        raise Invalid("A binding expires in the future.", field="expires_at")
-    target = Target("role_binding", command.id, role.name, scope.organization_id, scope.path)
-    return Subject((principal, role, scope, contents_of(principal, role)), target)
+def load_creates(commands: Sequence[CreateBinding], actor: Actor) -> list[Found]:
+    scopes = ous_for(actor, [command.scope_ou_id for command in commands])
+    principals = principals_for(actor, [command.principal_id for command in commands])
+    roles = roles_for(actor, [command.role_id for command in commands])
+    contents = contents_of_many([*principals.values(), *roles.values()])
+    found: list[Found] = []
+    for command in commands:
+        scope, role = scopes.get(command.scope_ou_id), roles.get(command.role_id)
+        principal = principals.get(command.principal_id)
+        if scope is None or principal is None or role is None:
+            found.append(NotFound())
+        elif command.expires_at is not None and command.expires_at <= timezone.now():
+            found.append(Invalid("A binding expires in the future.", field="expires_at"))
+        else:
+            target = Target("role_binding", command.id, role.name, scope.organization_id, scope.path)
+            inside = [*contents[principal.id], *contents[role.id]]
+            found.append(Subject((principal, role, scope, inside), target))
+    return found
 
 
-@handles(CreateBinding, load=load_create, changes_access=True)
-def create_binding(command: CreateBinding, *, subject: Subject, actor: Actor) -> Change:
-    principal, role, scope, _ = subject.row
-    given = Widening(actions_of(role), scope.path, until=command.expires_at)
-    if command.decision_type == DecisionType.ALLOW:
-        escalation.require_held(actor, [given])
-    else:
-        escalation.refuse_denying_upward(actor, reached=reached_by([principal.id]), denied=[given])
-    live = {"principal": principal, "role": role, "scope_ou": scope, "decision_type": command.decision_type}
-    ended = make_way(Binding.objects.filter(**live, resource_id__isnull=True))
-    binding, _ = Binding.objects.get_or_create(
-        **live,
-        ended_at__isnull=True,
+@handles_all(CreateBinding, load=load_creates, changes_access=True)
+def create_bindings(commands: Sequence[CreateBinding], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    def create(places: Sequence[int]) -> list[Change]:
+        return _created([commands[place] for place in places], [subjects[place] for place in places], actor)
+
+    everything = range(len(commands))
+    if all(command.decision_type == DecisionType.ALLOW for command in commands):
+        return create(everything)
+    return escalation.while_one_remains(actor.organization_id, everything, create)
+
+
+def _created(commands: Sequence[CreateBinding], subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    """Create bindings that are judged one after the other.
+
+    Among those that allow none adds to what its giver may give, for nobody gives what he does not hold. With one that
+    denies among them, each counts for those after it.
+    """
+    held, there, now = rbac.grants(actor), _live_among(subjects), timezone.now()
+    denied = {subject.row[0].id for command, subject in zip(commands, subjects, strict=True) if _denies(command)}
+    reached = reached_by_each(denied) if denied else {}
+    himself = {actor.principal_id} if actor.principal_id else set()
+    given = Given.to(himself.union(*reached.values())) if denied else None
+    mine = set().union(*(given.speaking[one] for one in himself)) if given else set()
+    new: list[Binding] = []
+    over: list[Binding] = []
+
+    def create(place: int) -> Change:
+        command, (principal, role, scope, _) = commands[place], subjects[place].row
+        said = Widening(actions_of(role), scope.path, until=command.expires_at)
+        if _denies(command):
+            who = reached[principal.id]
+            escalation.refuse_denying_upward(actor, reached=who, denied=[said], held=held, given=given)
+        else:
+            escalation.require_held(actor, [said], held)
+        key = (principal.id, role.id, scope.id, command.decision_type)
+        binding = there.get(key)
+        ended = {}
+        if binding and binding.expires_at is not None and binding.expires_at <= now:
+            over.append(binding)
+            ended, binding = in_place_of([binding]), None
+        if binding is None:
+            binding = there[key] = _new(command, principal, role, scope)
+            new.append(binding)
+            if given:
+                grant = rbac.grant_of(binding, said.actions)
+                given.note(principal.id, grant)
+                if principal.id in mine:
+                    held.append(grant)
+        return Change(binding, None, _shown(binding) | ended)
+
+    changes = each(len(commands), create)
+    if over:
+        Binding.objects.filter(pk__in=[one.pk for one in over]).update(ended_at=now)
+    Binding.objects.bulk_create(new)
+    return changes
+
+
+def _denies(command: CreateBinding) -> bool:
+    return command.decision_type == DecisionType.DENY
+
+
+def _live_among(subjects: Sequence[Subject]) -> dict[tuple[UUID, UUID, UUID, str], Binding]:
+    """Return the bindings that say some of the same and were not ended, by principal, role, scope and decision."""
+    rows = Binding.objects.filter(
+        principal__in={subject.row[0].id for subject in subjects},
+        role__in={subject.row[1].id for subject in subjects},
+        scope_ou__in={subject.row[2].id for subject in subjects},
         resource_id__isnull=True,
-        defaults={"id": command.id, "organization_id": scope.organization_id, "expires_at": command.expires_at},
+        ended_at__isnull=True,
     )
-    if command.decision_type == DecisionType.DENY:
-        escalation.require_a_root_admin(scope.organization_id)
-    return Change(binding, None, _shown(binding) | ended)
+    found = rows.select_related("principal", "role", "scope_ou")
+    return {(one.principal_id, one.role_id, one.scope_ou_id, one.decision_type): one for one in found}
+
+
+def _new(command: CreateBinding, principal: Principal, role: Role, scope: OU) -> Binding:
+    return Binding(
+        id=command.id,
+        organization_id=scope.organization_id,
+        principal=principal,
+        role=role,
+        scope_ou=scope,
+        decision_type=command.decision_type,
+        expires_at=command.expires_at,
+    )
 
 
 def load_delete(command: DeleteBinding, actor: Actor) -> Subject:

@@ -11,13 +11,14 @@ from django.utils import timezone
 from accounts import escalation, rbac
 from accounts.actions import Action
 from accounts.closures import groups_above, refresh, users_within
+from accounts.joining import Joining
 from accounts.models import OU, Group, Membership, Principal, PrincipalKind
 from accounts.names import Description, DisplayName, Name
 from accounts.principals import enroll_all, retire
-from accounts.queries import contents_of, group_for, ous_for, principal_for
+from accounts.queries import contents_of_many, groups_for_change, ous_for, principals_for
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Subject, handles, handles_all
-from powerloom.kernel.errors import Conflict, Invalid, NotFound
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -98,20 +99,26 @@ def create_groups(commands: Sequence[CreateGroup], *, subjects: Sequence[Subject
     return [Change(group, None, _shown(group)) for group in groups]
 
 
-def load_group(command: UpdateGroup, actor: Actor) -> Subject:
-    return _locked(actor, command.group_id)
+def load_updates(commands: Sequence[UpdateGroup], actor: Actor) -> list[Found]:
+    groups = groups_for_change(actor, [command.group_id for command in commands])
+    rows = [groups.get(command.group_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(UpdateGroup, load=load_group)
-def update_group(command: UpdateGroup, *, subject: Subject, actor: Actor) -> Change:
-    group: Group = subject.row
-    before = _shown(group)
-    if command.display_name is not None:
-        group.display_name = command.display_name
-    if "description" in command.model_fields_set:
-        group.description = command.description
-    group.save(update_fields=["display_name", "description"])
-    return Change(group, before, _shown(group))
+@handles_all(UpdateGroup, load=load_updates)
+def update_groups(commands: Sequence[UpdateGroup], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    changes = []
+    for command, subject in zip(commands, subjects, strict=True):
+        group: Group = subject.row
+        before = _shown(group)
+        if command.display_name is not None:
+            group.display_name = command.display_name
+        if "description" in command.model_fields_set:
+            group.description = command.description
+        changes.append(Change(group, before, _shown(group)))
+    rows = {change.row.pk: change.row for change in changes}
+    Group.objects.bulk_update(rows.values(), ["display_name", "description"])
+    return changes
 
 
 def load_archive(command: ArchiveGroup, actor: Actor) -> Subject:
@@ -133,22 +140,38 @@ def archive_group(command: ArchiveGroup, *, subject: Subject, actor: Actor) -> C
     return Change(group, {"archived": False}, {"archived": True})
 
 
-def load_add(command: AddMember, actor: Actor) -> Subject:
-    subject = _locked(actor, command.group_id)
-    member = principal_for(actor, command.member_id)
-    if member.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
-        raise Invalid("A member is a user or a group.", field="member_id")
-    return Subject((subject.row, member, contents_of(member)), subject.target)
+def load_adds(commands: Sequence[AddMember], actor: Actor) -> list[Found]:
+    groups = groups_for_change(actor, [command.group_id for command in commands])
+    members = principals_for(actor, [command.member_id for command in commands])
+    contents = contents_of_many(members.values())
+    found: list[Found] = []
+    for command in commands:
+        group, member = groups.get(command.group_id), members.get(command.member_id)
+        if group is None or member is None:
+            found.append(NotFound())
+        elif member.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
+            found.append(Invalid("A member is a user or a group.", field="member_id"))
+        else:
+            found.append(Subject((group, member, contents[member.id]), group.target()))
+    return found
 
 
-@handles(AddMember, load=load_add, changes_access=True)
-def add_member(command: AddMember, *, subject: Subject, actor: Actor) -> Change:
-    group, member, _ = subject.row
-    _check_joining(actor, group, member)
-    Membership.objects.get_or_create(group=group, member=member)
-    refresh(users_within(member.id))
-    escalation.require_a_root_admin(group.organization_id)
-    return Change(group, None, {"added": member.ref})
+@handles_all(AddMember, load=load_adds, changes_access=True)
+def add_members(commands: Sequence[AddMember], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    def add(places: Sequence[int]) -> list[Change]:
+        return _add([subjects[place] for place in places], actor)
+
+    return escalation.while_one_remains(actor.organization_id, range(len(commands)), add)
+
+
+def _add(subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    pairs: list[tuple[Group, Principal]] = [subject.row[:2] for subject in subjects]
+    joining = Joining(actor, {group.id for group, _ in pairs}, {member.id for _, member in pairs})
+    joined = each(len(pairs), lambda place: joining.join(*pairs[place]))
+    new = {(group.id, member.id): None for group, member in pairs if (group.id, member.id) not in joining.there}
+    Membership.objects.bulk_create(Membership(group_id=group, member_id=member) for group, member in new)
+    refresh(set().union(*joined))
+    return [Change(group, None, {"added": member.ref}) for group, member in pairs]
 
 
 def load_remove(command: RemoveMember, actor: Actor) -> Subject:
@@ -172,16 +195,6 @@ def remove_member(command: RemoveMember, *, subject: Subject, actor: Actor) -> C
     return Change(group, {"removed": ref}, None)
 
 
-def _check_joining(actor: Actor, group: Group, member: Principal) -> None:
-    """Whoever joins a group gets what it and the groups above it are given, and what they are denied."""
-    above = _with_above(group)
-    if member.id in above:
-        raise Conflict(f"{member.ref} is this group or holds it: groups do not go in circles.")
-    reached = rbac.grants_naming(above)
-    escalation.require_held(actor, escalation.allows(reached))
-    escalation.refuse_denying_upward(actor, reached=users_within(member.id), denied=escalation.denials(reached))
-
-
 def _check_leaving(actor: Actor, group: Group, users: list[UUID]) -> None:
     """Whoever leaves a group is freed from its denies."""
     ended = [grant for grant in rbac.grants_naming(_with_above(group)) if not grant.allows]
@@ -195,8 +208,9 @@ def _with_above(group: Group) -> set[UUID]:
 
 
 def _locked(actor: Actor, group_id: UUID) -> Subject:
-    group_for(actor, group_id)
-    group = Group.objects.select_for_update(of=("self",)).select_related("ou").get(pk=group_id)
+    group = groups_for_change(actor, [group_id]).get(group_id)
+    if group is None:
+        raise NotFound
     return Subject(group, group.target())
 
 

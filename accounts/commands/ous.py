@@ -15,7 +15,7 @@ from accounts.closures import enter_tree
 from accounts.models import OU, Principal, PrincipalKind
 from accounts.names import DisplayName, Name
 from accounts.principals import enroll_all, retire
-from accounts.queries import ou_for, ous_for
+from accounts.queries import ous_for, ous_for_change
 from powerloom.commands.naming import insert_named
 from powerloom.commands.registry import Change, Command, Found, Subject, handles, handles_all
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
@@ -102,21 +102,31 @@ def _new(command: CreateOU, parent: OU, path: str) -> OU:
     )
 
 
-def load_ou(command: UpdateOU | ArchiveOU, actor: Actor) -> Subject:
-    ou_for(actor, command.ou_id)
-    ou = OU.objects.select_for_update().get(pk=command.ou_id)
-    return Subject(ou, ou.target())
+def load_updates(commands: Sequence[UpdateOU], actor: Actor) -> list[Found]:
+    rows = ous_for_change(actor, [command.ou_id for command in commands])
+    ous = [rows.get(command.ou_id) for command in commands]
+    return [Subject(ou, ou.target()) if ou else NotFound() for ou in ous]
 
 
-@handles(UpdateOU, load=load_ou)
-def update_ou(command: UpdateOU, *, subject: Subject, actor: Actor) -> Change:
-    ou: OU = subject.row
-    before, ou.display_name = ou.display_name, command.display_name
-    ou.save(update_fields=["display_name"])
-    return Change(ou, {"display_name": before}, {"display_name": ou.display_name})
+@handles_all(UpdateOU, load=load_updates)
+def update_ous(commands: Sequence[UpdateOU], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    changes = []
+    for command, subject in zip(commands, subjects, strict=True):
+        ou: OU = subject.row
+        before, ou.display_name = ou.display_name, command.display_name
+        changes.append(Change(ou, {"display_name": before}, {"display_name": ou.display_name}))
+    OU.objects.bulk_update({change.row.pk: change.row for change in changes}.values(), ["display_name"])
+    return changes
 
 
-@handles(ArchiveOU, load=load_ou, changes_access=True)
+def load_archive(command: ArchiveOU, actor: Actor) -> Subject:
+    rows = ous_for_change(actor, [command.ou_id])
+    if not rows:
+        raise NotFound
+    return Subject(rows[command.ou_id], rows[command.ou_id].target())
+
+
+@handles(ArchiveOU, load=load_archive, changes_access=True)
 def archive_ou(command: ArchiveOU, *, subject: Subject, actor: Actor) -> Change:
     ou: OU = subject.row
     if ou.parent_id is None:

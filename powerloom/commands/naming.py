@@ -9,12 +9,12 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.db.models import Model
 
-from powerloom.commands.registry import at
-from powerloom.kernel.errors import NameTaken
+from powerloom.commands.registry import at_each
+from powerloom.kernel.errors import NameTaken, PowerloomError
 
 
 def insert_named(model: type[Model], rows: Sequence[Any], *, what: str, place: str = "ou_id") -> None:
-    """Insert new rows, each with a name that is free in its place. Raises `NameTaken` for the first whose is not.
+    """Insert new rows, each with a name that is free in its place. Raises `NameTaken` for those whose is not.
 
     `what` is what one of them is called, with its article; `place` the column of where it lives.
     """
@@ -24,10 +24,13 @@ def insert_named(model: type[Model], rows: Sequence[Any], *, what: str, place: s
         archived_at__isnull=True,
     )
     taken = set(there.values_list(place, "name"))
+    refused: dict[int, PowerloomError] = {}
     for number, pair in enumerate(wanted):
         if pair in taken:
-            raise at(NameTaken(f"There is {what} {pair[1]} in this OU already.", field="name"), number)
+            refused[number] = NameTaken(f"There is {what} {pair[1]} in this OU already.", field="name")
         taken.add(pair)
+    if refused:
+        raise at_each(refused)
     try:
         model._default_manager.bulk_create(rows)
     except IntegrityError as error:  # another transaction took the name since we looked

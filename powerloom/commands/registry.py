@@ -6,7 +6,7 @@ only changes rows; it rings no bell, calls no network and causes no second actio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar  # Any: row types differ by handler
 from uuid import UUID
@@ -75,6 +75,7 @@ class Change:
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=PowerloomError)
+T = TypeVar("T")
 Load = Callable[[C, Actor], Subject]
 Apply = Callable[..., Change]
 Found = Subject | PowerloomError
@@ -151,6 +152,26 @@ def at(error: E, place: int) -> E:
     """Return the error, said of one of several commands."""
     error.position = place
     return error
+
+
+def at_each(errors: Mapping[int, E]) -> E:
+    """Return the first of several errors, each said of one of the commands; it brings the others along."""
+    first, *_ = sorted(errors)
+    errors[first].together = dict(errors)
+    return at(errors[first], first)
+
+
+def each(count: int, make: Callable[[int], T]) -> list[T]:
+    """Return what `make` makes of each of several commands, by its place. Raises all that it refuses together."""
+    made, refused = [], {}
+    for place in range(count):
+        try:
+            made.append(make(place))
+        except PowerloomError as error:
+            refused[place] = error
+    if refused:
+        raise at_each(refused)
+    return made
 
 
 def _register(handler: Handler[Any]) -> None:

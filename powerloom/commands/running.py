@@ -17,7 +17,8 @@ from powerloom.commands.registry import Case, Command, Handler
 from powerloom.kernel.errors import Denied, NotFound, PowerloomError
 from powerloom.kernel.refs import Actor, Target
 
-Authorize = Callable[[Case], dict[str, Any]]
+Verdict = dict[str, Any] | PowerloomError
+Authorize = Callable[[Sequence[Case]], Sequence[Verdict]]
 Refusals = dict[int, PowerloomError]
 
 
@@ -53,14 +54,14 @@ class Run:
             before = None if self._refused is None else transaction.savepoint()
             opened = self._opened(handler, places)
             failed = self._failed_to_apply(handler, opened)
-            if failed is None:
+            if not failed:
                 if before is not None:
                     transaction.savepoint_commit(before)
                 return list(opened.values())
             assert before is not None, "a refusal that is not noted was raised"
-            # Some of the others were applied already: the rest is run again as if this one had not been asked.
+            # Some of the others were applied already: the rest is run again as if these had not been asked.
             transaction.savepoint_rollback(before)
-            places = [place for place in opened if place != failed]
+            places = [place for place in opened if place not in failed]
         return []
 
     def _opened(self, handler: Handler[Any], places: Sequence[int]) -> dict[int, Case]:
@@ -71,32 +72,36 @@ class Run:
         except PowerloomError as error:
             self._fail(places[0], error, None)
             return {}
+        failed: dict[int, tuple[PowerloomError, Target | None]] = {}
         for place, command, subject in zip(places, asked, subjects, strict=True):
             if isinstance(subject, PowerloomError):
-                self._fail(place, subject, None)
-                continue
-            case = Case(command, self._actor, handler, subject, marks_of(subject.row))
-            try:
-                case.decision = self._authorize(case)
-            except PowerloomError as error:
-                self._fail(place, error, case.target)
-                continue
-            opened[place] = case
-        return opened
+                failed[place] = subject, None
+            else:
+                opened[place] = Case(command, self._actor, handler, subject, marks_of(subject.row))
+        for (place, case), verdict in zip(opened.items(), self._authorize(list(opened.values())), strict=True):
+            if isinstance(verdict, PowerloomError):
+                failed[place] = verdict, case.target
+            else:
+                case.decision = verdict
+        for place in sorted(failed):
+            self._fail(place, *failed[place])
+        return {place: case for place, case in opened.items() if place not in failed}
 
-    def _failed_to_apply(self, handler: Handler[Any], opened: dict[int, Case]) -> int | None:
-        """Apply what was opened; return the place of one that could not be, which undoes the others with it."""
+    def _failed_to_apply(self, handler: Handler[Any], opened: dict[int, Case]) -> set[int]:
+        """Apply what was opened; return the places of those that could not be, which undo the others with them."""
         cases = list(opened.values())
         try:
             commands, subjects = [case.command for case in cases], [case.subject for case in cases]
             changes = handler.apply(commands, subjects=subjects, actor=self._actor) if cases else ()
         except PowerloomError as error:
-            place = list(opened)[error.position or 0]
-            self._fail(place, error, opened[place].target)
-            return place
+            places = list(opened)
+            failed = {places[nth]: one for nth, one in (error.together or {error.position or 0: error}).items()}
+            for place in sorted(failed):
+                self._fail(place, failed[place], opened[place].target)
+            return set(failed)
         for case, change in zip(cases, changes, strict=True):
             case.change = change
-        return None
+        return set()
 
     def _fail(self, place: int, error: PowerloomError, target: Target | None) -> None:
         error.position = place

@@ -35,7 +35,7 @@ class PowerloomError(Exception):
     """Base of every refusal. `message` tells a person what to do; `detail` is JSON for programs.
 
     `is_recorded` is set once the refusal is in the audit trail, so that no edge records it again; `position` is which
-    command of a set was refused.
+    command of a set was refused; `together`, by position, what was refused with it.
     """
 
     code: ClassVar[str] = "error"
@@ -47,6 +47,7 @@ class PowerloomError(Exception):
         self.detail: Mapping[str, Any] = detail
         self.is_recorded = False
         self.position: int | None = None
+        self.together: Mapping[int, PowerloomError] = {}
 
 
 class Malformed(PowerloomError):

@@ -183,11 +183,8 @@ def written(actor: Actor, ou: OU, resource_id: UUID | None) -> bool:
     """Ask the write path."""
     judge = rbac.authorize(Actor(**{**actor.__dict__, "token_id": None}), [])
     target = Target("secret", resource_id or UUID(int=0), "", ou.organization_id, ou.path)
-    try:
-        judge(Case(Ask(), actor, ASK, Subject(None, target)))
-    except Denied:
-        return False
-    return True
+    (verdict,) = judge([Case(Ask(), actor, ASK, Subject(None, target))])
+    return not isinstance(verdict, Denied)
 
 
 def explained(actor: Actor, ou: OU) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""Commands of one type that stand side by side in a set are taken together: each meets what it would have met alone,
+after the ones before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts import rbac
+from accounts.commands.bindings import CreateBinding
+from accounts.commands.groups import AddMember
+from accounts.models import OU, Binding, DecisionType, Group, Membership, PrincipalClosure, Role, User
+from powerloom.commands.bus import submit_all
+from powerloom.commands.registry import Command, handler_of
+from powerloom.commands.running import Refusals, Run
+from powerloom.kernel.errors import Conflict
+from powerloom.kernel.ids import new_id
+from powerloom.kernel.refs import Actor
+from tests.conftest import fewer
+from tests.database import undone
+from tests.world import World, actor_of, bind, make_group, make_user, make_world
+
+ROLES = ("OrgAdmin", "OUAdmin", "AgentViewer", "GroupAdmin")
+
+number = st.integers(0, 30)
+added = st.tuples(st.just("add"), number, number)
+bound = st.tuples(st.just("bind"), number, st.tuples(number, number, st.booleans(), st.booleans()))
+there = st.lists(st.one_of(added, bound), max_size=8)
+asked = st.lists(st.one_of(added, bound), min_size=2, max_size=8)
+
+
+class Place:
+    """A tree with people and groups, and commands about them by numbers, modulo how many there are."""
+
+    def __init__(self) -> None:
+        self.world = make_world()
+        world = self.world
+        self.groups = [make_group(ou, f"g{at}") for at, ou in enumerate((world.root, *[world.engineering] * 3))]
+        self.people = [world.alice, world.bob, world.eve, make_user("zoe@acme.example", home=world.platform)]
+        self.ous = [world.root, world.engineering, world.platform]
+        self.roles = list(Role.objects.filter(name__in=ROLES).order_by("name"))
+        bind(self.groups[1], "AgentViewer", world.engineering)
+
+    def command(self, said: Any) -> Command:
+        kind, who, rest = said
+        if kind == "add":
+            members: list[User | Group] = [*self.people, *self.groups]
+            return AddMember(group_id=one(self.groups, who).id, member_id=one(members, rest).id)
+        role, scope, denies, ends = rest
+        return CreateBinding(
+            id=new_id(),
+            principal_id=one([*self.people, *self.groups, *self.ous], who).id,
+            role_id=one(self.roles, role).id,
+            scope_ou_id=one(self.ous, scope).id,
+            decision_type="deny" if denies else "allow",
+            expires_at=timezone.now() + timedelta(hours=1) if ends else None,
+        )
+
+
+def one(things: Sequence[Any], place: int) -> Any:
+    return things[place % len(things)]
+
+
+def outcome(commands: Sequence[Command], actor: Actor, *, together: bool) -> Any:
+    """Run a set without what is refused; return who was refused how, what changed, and what there is then."""
+    handlers = [replace(handler_of(command), is_bulk=together) for command in commands]
+    refused: Refusals = {}
+    with undone():
+        cases = list(Run(commands, actor, rbac.authorize(actor, handlers), refused).cases(handlers))
+        return (
+            {place: (type(error), error.message) for place, error in refused.items()},
+            [(case.target, case.change and (case.change.before, case.change.after)) for case in cases],
+            set(Membership.objects.values_list("group_id", "member_id")),
+            set(Binding.objects.values_list("principal_id", "role_id", "scope_ou_id", "decision_type", "ended_at")),
+            set(PrincipalClosure.objects.values_list("member_id", "principal_id")),
+        )
+
+
+@given(before=there, said=asked, by=number)
+@settings(max_examples=fewer(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_memberships_and_bindings_meet_together_what_they_meet_alone(
+    db: None, before: list[Any], said: list[Any], by: int
+) -> None:
+    with undone():
+        place = Place()
+        admin = actor_of(place.world.alice)
+        outcome_of_before: Refusals = {}
+        commands = [place.command(each) for each in before]
+        handlers = [handler_of(command) for command in commands]
+        list(Run(commands, admin, rbac.authorize(admin, handlers), outcome_of_before).cases(handlers))
+        # Neighbors of one type are what is taken together.
+        commands = sorted((place.command(each) for each in said), key=lambda command: type(command).__name__)
+        actor = actor_of(one([place.world.alice, place.world.bob], by))
+        assert outcome(commands, actor, together=True) == outcome(commands, actor, together=False)
+
+
+@pytest.mark.once
+def test_the_one_that_takes_the_last_root_admin_is_named(world: World) -> None:
+    """Although with all of them together there would be one again."""
+    admins = make_group(world.root, "admins")
+    bind(admins, "OrgAdmin", world.root)
+    barred = make_group(world.root, "barred")
+    bind(barred, "AgentViewer", world.root, decision="deny")
+    commands = [
+        AddMember(group_id=barred.id, member_id=world.eve.id),
+        AddMember(group_id=barred.id, member_id=world.alice.id),
+        AddMember(group_id=admins.id, member_id=world.vera.id),
+    ]
+    with pytest.raises(Conflict, match="last OrgAdmin") as refused:
+        submit_all(commands, actor=actor_of(world.alice))
+    assert refused.value.position == 1
+    assert not Membership.objects.exists()
+    submit_all([commands[2], *commands[:2]], actor=actor_of(world.alice))
+    assert Membership.objects.count() == 3
+
+
+@pytest.mark.once
+def test_a_deny_counts_for_what_is_given_after_it(world: World) -> None:
+    """Bob bars himself from what he gives next."""
+    group = make_group(world.engineering, "g")
+    commands = [
+        binding(world.bob.id, DecisionType.DENY, role="GroupAdmin", scope=world.engineering),
+        binding(group.id, DecisionType.ALLOW, role="GroupAdmin", scope=world.engineering),
+    ]
+    for together in (True, False):
+        refused, *_ = outcome(commands, actor_of(world.bob), together=together)
+        assert list(refused) == [1]
+
+
+def binding(principal_id: UUID, decision: DecisionType, *, role: str, scope: OU) -> CreateBinding:
+    role_id = Role.objects.get(name=role).id
+    return CreateBinding(
+        id=new_id(), principal_id=principal_id, role_id=role_id, scope_ou_id=scope.id, decision_type=decision
+    )
