@@ -12,8 +12,8 @@ from django.db.models import Q
 
 from agents.kinds import SyncKind
 from agents.models import AgentMCPServer, Credential, MCPServer, Skill, SkillVersion
-from agents.queries.servers import users_of_server
-from agents.queries.skills import trackers_of
+from agents.queries.servers import users_of_servers
+from agents.queries.skills import following
 from powerloom.reconcile import intents
 from powerloom.reconcile.models import SyncState
 
@@ -33,9 +33,10 @@ def agents_changed(ids: Iterable[UUID], *, urgent: bool = False) -> None:
     intents.mark_stale(SyncKind.AGENT, ids, urgent=urgent)
 
 
-def skill_changed(skill: Skill, *, urgent: bool = False) -> None:
-    """The skill's name or its life has changed. One without a version is not known to the reconciler yet."""
-    intents.mark_stale(SyncKind.SKILL, [skill.id], urgent=urgent)
+def skills_changed(skills: Sequence[Skill], *, urgent: bool = False) -> None:
+    """Names or lives of these skills have changed. One without a version is not known to the reconciler yet."""
+    if skills:
+        intents.mark_stale(SyncKind.SKILL, [skill.id for skill in skills], urgent=urgent)
 
 
 def version_uploaded(skill: Skill, version: SkillVersion) -> None:
@@ -45,27 +46,29 @@ def version_uploaded(skill: Skill, version: SkillVersion) -> None:
     intents.declare(SyncKind.SKILL_VERSION, [version.id], organization_id=skill.organization_id)
 
 
-def version_activated(skill: Skill) -> None:
-    """Every live agent that follows the skill's current version must be pushed again: one UPDATE for any number."""
-    agents_changed(trackers_of(skill).values_list("pk", flat=True))
+def versions_activated(skill_ids: Iterable[UUID]) -> None:
+    """Every live agent that follows one of these skills must be pushed again: one UPDATE for any number."""
+    agents_changed(set(following(skill_ids).values_list("agent_id", flat=True)))
 
 
-def credential_created(credential: Credential) -> None:
-    """A new credential must be in its agent's vault, and with the first one the vault must exist."""
-    organization_id = credential.organization_id
-    intents.declare(SyncKind.VAULT, [credential.agent_id], organization_id=organization_id)
-    intents.declare(SyncKind.CREDENTIAL, [credential.id], organization_id=organization_id)
+def credentials_created(credentials: Sequence[Credential]) -> None:
+    """New credentials of one organization must be in their agents' vaults, and these must exist."""
+    organization_id = credentials[0].organization_id
+    vaults = list(dict.fromkeys(one.agent_id for one in credentials))
+    intents.declare(SyncKind.VAULT, vaults, organization_id=organization_id)
+    intents.declare(SyncKind.CREDENTIAL, [one.id for one in credentials], organization_id=organization_id)
 
 
-def server_changed(server: MCPServer, *, urgent: bool = False) -> None:
-    """Which of the server's tools are on has changed, so every live agent that has it must be pushed again."""
-    agents_changed(users_of_server(server).values_list("pk", flat=True), urgent=urgent)
+def servers_changed(servers: Collection[MCPServer], *, urgent: bool = False) -> None:
+    """Which tools of these servers are on has changed, so every live agent that has one must be pushed again."""
+    if servers:
+        agents_changed(users_of_servers(servers).values_list("pk", flat=True), urgent=urgent)
 
 
-def server_moved(server: MCPServer) -> None:
-    """The server has another address: what agents call, and what their vaults hold a token for."""
-    server_changed(server, urgent=True)
-    held = Credential.objects.filter(server=server, archived_at__isnull=True)
+def servers_moved(servers: Collection[MCPServer]) -> None:
+    """These servers have other addresses: what agents call, and what their vaults hold tokens for."""
+    servers_changed(servers, urgent=True)
+    held = Credential.objects.filter(server__in=servers, archived_at__isnull=True)
     intents.mark_stale(SyncKind.CREDENTIAL, held.values_list("pk", flat=True), urgent=True)
 
 

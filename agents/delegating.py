@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from accounts.models import OU
 from agents.actions import Action
 from agents.mcp.powerloom_meta import KIND
-from agents.models import Agent, AgentMCPServer, MCPServer
+from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer
 from agents.queries.reach import agents_calling, deployments_naming
 from agents.spec import AgentSpec, Tools
 from powerloom.commands.registry import Need
@@ -43,7 +43,7 @@ def delegates(agent: Agent) -> bool:
 
 def needs_of_any(agents: QuerySet[Agent], organization_id: UUID) -> tuple[Need, ...]:
     """Return the further right that a change takes which reaches all of these agents; none when none is such a one."""
-    having = AgentMCPServer.objects.filter(server__deployment__template_kind=KIND, agent__in=agents)
+    having = _meta_attachments().filter(agent__in=agents)
     return (need(organization_id),) if having.exists() else ()
 
 
@@ -58,6 +58,22 @@ def needs_of_secret(secret: Target) -> tuple[Need, ...]:
     return needs_of_any(users, secret.organization_id)
 
 
+def needs_through(
+    attached: QuerySet[AgentMCPServer] | QuerySet[AgentSkill], column: str
+) -> dict[UUID, tuple[Need, ...]]:
+    """Return the further right that changing each of several attached things takes, by what `column` names; a thing
+    that no such agent has is absent. Two queries at most.
+    """
+    live = attached.filter(agent__archived_at__isnull=True, agent__in=_meta_attachments().values("agent"))
+    rows = list(live.values_list(column, "agent__organization_id").distinct())
+    further = (need(rows[0][1]),) if rows else ()
+    return {thing: further for thing, _ in rows}
+
+
+def _meta_attachments() -> QuerySet[AgentMCPServer]:
+    return AgentMCPServer.objects.filter(server__deployment__template_kind=KIND)
+
+
 def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:
     """Return the further right that a change of this agent takes; none for an agent that neither is nor becomes such
     a one.
@@ -67,9 +83,7 @@ def needs(agent: Agent, *, becomes: bool = False) -> tuple[Need, ...]:
 
 def needs_of_many(agents: Collection[Agent]) -> dict[UUID, tuple[Need, ...]]:
     """As `needs`, for many agents of one organization, by id; two queries at most."""
-    having = AgentMCPServer.objects.filter(
-        server__deployment__template_kind=KIND, agent__in=[agent.id for agent in agents]
-    )
+    having = _meta_attachments().filter(agent__in=[agent.id for agent in agents])
     meta = set(having.values_list("agent_id", flat=True))
     further = (need(next(iter(agents)).organization_id),) if meta else ()
     return {agent.id: further if agent.id in meta else () for agent in agents}
@@ -82,8 +96,18 @@ def need(organization_id: UUID) -> Need:
 
 
 def refuse_four_eyes(agent: Agent) -> None:
-    """Raise `Invalid` when a server of such an agent wants four eyes: its sessions are for two eyes only."""
-    if AgentMCPServer.objects.filter(agent=agent, four_eyes=True).exists() and delegates(agent):
+    """As `refuse_four_eyes_among`, of what the agent has now; one query."""
+    rows = AgentMCPServer.objects.filter(agent=agent).select_related("server__deployment")
+    refuse_four_eyes_among(agent, rows)
+
+
+def refuse_four_eyes_among(agent: Agent, attached: Iterable[AgentMCPServer]) -> None:
+    """Raise `Invalid` when such an agent is to have a server that wants four eyes: its sessions are for two eyes only.
+
+    The attachments come with their servers and deployments.
+    """
+    attached = list(attached)
+    if any(one.four_eyes for one in attached) and any(is_meta(one.server) for one in attached):
         raise Invalid(
             f"{agent.name} acts for whoever talks to it, who alone may answer its calls, so none can want four eyes. "
             "Let them ask instead: always_ask without four_eyes.",

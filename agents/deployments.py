@@ -8,12 +8,13 @@ takes the lease away, so that a worker who is still at it records nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.utils import timezone
 
 from agents.models import DeploymentStatus, MCPDeployment
-from powerloom.kernel.states import transition
+from powerloom.kernel.states import transition_all
 from powerloom.reconcile import bells
 
 TASK = "agents.tasks.deploy"
@@ -26,34 +27,35 @@ def declared(deployment: MCPDeployment) -> None:
     bells.ring(TASK)
 
 
-def begin_again(deployment: MCPDeployment) -> None:
-    """Deploy from the start: another config, or a retry."""
-    to = DeploymentStatus.PENDING
-    _move(deployment, to, status_reason="", steps=[], warnings=[], running_since=None)
+def begin_again(some: Iterable[MCPDeployment]) -> None:
+    """Deploy these from the start: another config, or a retry. Their rows are locked."""
+    _move(list(some), DeploymentStatus.PENDING, status_reason="", steps=[], warnings=[], running_since=None)
 
 
-def look_again(deployment: MCPDeployment) -> None:
-    """Another policy: it counts from the next call on, and whether the deployment is fit for it is seen meanwhile."""
-    if deployment.status == DeploymentStatus.RUNNING:
-        _due(deployment)
-    else:
-        begin_again(deployment)
+def look_again(some: Iterable[MCPDeployment]) -> None:
+    """Another policy: it counts from the next call on, and whether these are fit for it is seen meanwhile."""
+    rows = list(some)
+    _due([one for one in rows if one.status == DeploymentStatus.RUNNING])
+    begin_again(one for one in rows if one.status != DeploymentStatus.RUNNING)
 
 
 def end(deployment: MCPDeployment, now: datetime) -> None:
     """Take the deployment out of service; what is left of it is cleared away by a worker."""
-    _move(deployment, DeploymentStatus.DESTROYING, status_reason="", archived_at=now, running_since=None)
+    _move([deployment], DeploymentStatus.DESTROYING, status_reason="", archived_at=now, running_since=None)
 
 
-def _move(deployment: MCPDeployment, to: DeploymentStatus, **columns: object) -> None:
-    if deployment.status == to:  # declared a moment ago, and nobody has begun
-        _due(deployment)
+def _move(rows: Sequence[MCPDeployment], to: DeploymentStatus, **columns: object) -> None:
+    _due([one for one in rows if one.status == to])  # declared a moment ago, and nobody has begun
+    moving = [one for one in rows if one.status != to]
+    if moving:
+        transition_all(moving, to, due_at=timezone.now(), leased_until=None, attempts=0, **columns)
+        bells.ring(TASK)
+
+
+def _due(rows: Sequence[MCPDeployment]) -> None:
+    if not rows:
         return
-    transition(deployment, to, due_at=timezone.now(), leased_until=None, attempts=0, **columns)
-    bells.ring(TASK)
-
-
-def _due(deployment: MCPDeployment) -> None:
-    deployment.due_at, deployment.leased_until, deployment.attempts = timezone.now(), None, 0
-    deployment.save(update_fields=["due_at", "leased_until", "attempts"])
+    for one in rows:
+        one.due_at, one.leased_until, one.attempts = timezone.now(), None, 0
+    MCPDeployment.objects.bulk_update(rows, ["due_at", "leased_until", "attempts"])
     bells.ring(TASK)

@@ -6,6 +6,7 @@ from typing import Any  # fields of a command
 from uuid import UUID
 
 from accounts import sealing
+from accounts.models import Sealed
 from agents import bearers
 from agents.models import CredentialSource
 
@@ -17,6 +18,12 @@ def sealed_bearer(organization_id: UUID) -> tuple[UUID, str]:
     """Mint a bearer and seal it. Returns the sealed row's id and the bearer's keyed hash."""
     bearer, bearer_hash = bearers.mint()
     return sealing.seal(bearer, kind=SEALED, organization_id=organization_id), bearer_hash
+
+
+def unsaved_bearer(organization_id: UUID) -> tuple[Sealed, str]:
+    """As `sealed_bearer`, for a sealed row that the caller inserts together with others."""
+    bearer, bearer_hash = bearers.mint()
+    return sealing.sealed(bearer, kind=SEALED, organization_id=organization_id), bearer_hash
 
 
 def sealed_token(organization_id: UUID, token: str) -> tuple[UUID, str]:

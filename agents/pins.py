@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any  # a tool's schemas are other people's JSON
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -89,14 +90,28 @@ def pin_tools(server: MCPServer, expected: Mapping[str, str]) -> bool:
     return _tell(server, was_on, tools.values())
 
 
-def forget_listing(server: MCPServer) -> None:
-    """What was seen says nothing any more, because the server is another: everything is off until it is seen again."""
-    tools = list(server.tools.all())
-    was_on = _on(tools)
+def first_listings(listed: Iterable[tuple[MCPServer, Iterable[Mapping[str, Any]]]]) -> None:
+    """Keep and approve what the first listings of new servers answered, which no agent has yet; one query."""
+    rows: dict[tuple[UUID, str], MCPTool] = {}
+    now = timezone.now()
+    for server, tools in listed:
+        for tool in tools:
+            row = MCPTool(server=server, name=str(tool["name"]), seen_at=now)
+            row.definition = {name: tool.get(name) for name in DEFINED}
+            row.sha256 = digest(row.definition)
+            _pin(row)
+            rows[server.pk, row.name] = row
+    _write(rows.values())
+
+
+def forget_listings(servers: Iterable[MCPServer]) -> None:
+    """What was seen says nothing any more, because the servers are others: everything is off until it is seen again."""
+    tools = list(MCPTool.objects.filter(server__in=list(servers)).select_related("server"))
+    were_on = {tool.server for tool in tools if tool.is_on}
     for tool in tools:
         tool.definition, tool.sha256 = None, ""
     _write(tools)
-    _tell(server, was_on, tools)
+    convergence.servers_changed(were_on, urgent=True)
 
 
 def _pin(tool: MCPTool) -> None:
@@ -107,7 +122,9 @@ def _pin(tool: MCPTool) -> None:
 def _write(tools: Iterable[MCPTool]) -> None:
     rows = list(tools)
     # A tool that is neither there nor approved is nothing; so a server cannot fill the table with passing names.
-    MCPTool.objects.filter(pk__in=[row.pk for row in rows if not row.sha256 and not row.pinned_sha256]).delete()
+    nothing = [row.pk for row in rows if not row.sha256 and not row.pinned_sha256]
+    if nothing:
+        MCPTool.objects.filter(pk__in=nothing).delete()
     kept = [row for row in rows if row.sha256 or row.pinned_sha256]
     MCPTool.objects.bulk_create([row for row in kept if row._state.adding])
     MCPTool.objects.bulk_update([row for row in kept if not row._state.adding], WRITTEN)
@@ -117,7 +134,7 @@ def _tell(server: MCPServer, was_on: set[tuple[str, str]], tools: Iterable[MCPTo
     is_on = _on(tools)
     if is_on == was_on:
         return False
-    convergence.server_changed(server, urgent=not was_on <= is_on)
+    convergence.servers_changed([server], urgent=not was_on <= is_on)
     return True
 
 

@@ -56,17 +56,25 @@ def discover(url: str, *, organization_id: UUID, token: str = "") -> UUID:
     The token, if any, is shown to the server and kept nowhere. Raises `HandshakeFailed`, and `TooMany` when too many
     requests wait for servers already.
     """
-    found = _asked(url, organization_id, token)
-    row = Discovery(
-        id=new_id(),
-        organization_id=organization_id,
-        url=url,
-        server_info=found.server_info,
-        protocol_version=found.protocol_version,
-        tools=found.tools,
-    )
+    row = _discovery(url, organization_id, _asked(url, organization_id, token))
     row.save(force_insert=True)
     return row.id
+
+
+def discover_each(urls: Sequence[str], *, organization_id: UUID) -> list[UUID | HandshakeFailed]:
+    """As `discover`, for several servers side by side, none of which is shown a token; why one failed comes back in its
+    place. Its queries do not grow with the servers.
+    """
+    with waiting_place():
+        way = way_of(organization_id)
+        answers = asyncio.run(_all([(url, "", way) for url in urls]))
+    rows: dict[int, Discovery] = {
+        place: _discovery(url, organization_id, found)
+        for place, (url, found) in enumerate(zip(urls, answers, strict=True))
+        if not isinstance(found, HandshakeFailed)
+    }
+    Discovery.objects.bulk_create(rows.values())
+    return [found if isinstance(found, HandshakeFailed) else rows[place].id for place, found in enumerate(answers)]
 
 
 def discard(discovery_id: UUID) -> None:
@@ -93,7 +101,8 @@ def look_at_due() -> int:
     """Look at the servers whose time has come, a round at a time; return at how many."""
     done = 0
     while taken := _take(timezone.now()):
-        for one, found in zip(taken, asyncio.run(_all(taken)), strict=True):
+        answers = asyncio.run(_all([(one.url, one.token, one.way) for one in taken]))
+        for one, found in zip(taken, answers, strict=True):
             _keep(one.server_id, one.url, found)
         done += len(taken)
     return done
@@ -105,12 +114,17 @@ def saw(server: MCPServer, found: Handshake | Discovery, *, pin: bool = False) -
     In the transaction of whoever calls.
     """
     is_first = server.probed_at is None
+    verified(server, found)
+    server.save(update_fields=SEEN)
+    pins.record_tools(server, found.tools, pin=pin or is_first)
+
+
+def verified(server: MCPServer, found: Handshake | Discovery) -> None:
+    """Note, on a row that the caller saves, that a handshake with the server succeeded."""
     server.server_info, server.protocol_version = found.server_info, found.protocol_version
     server.state, server.probe_error, server.probe_attempts = ServerState.VERIFIED, None, 0
     server.probed_at = timezone.now()
     server.probe_due_at = None if server.is_managed else _next(0)
-    server.save(update_fields=SEEN)
-    pins.record_tools(server, found.tools, pin=pin or is_first)
 
 
 def failed(server: MCPServer, why: HandshakeFailed) -> None:
@@ -135,6 +149,17 @@ def waiting_place() -> Iterator[None]:
         yield
     finally:
         _waiting.release()
+
+
+def _discovery(url: str, organization_id: UUID, found: Handshake) -> Discovery:
+    return Discovery(
+        id=new_id(),
+        organization_id=organization_id,
+        url=url,
+        server_info=found.server_info,
+        protocol_version=found.protocol_version,
+        tools=found.tools,
+    )
 
 
 def _asked(url: str, organization_id: UUID, token: str) -> Handshake:
@@ -178,17 +203,18 @@ def _lease(server_id: UUID, was_due: datetime | None, now: datetime) -> bool:
     return MCPServer.objects.filter(pk=server_id, probe_due_at=was_due).update(probe_due_at=now + LEASE) == 1
 
 
-async def _all(taken: Sequence[Due]) -> list[Handshake | HandshakeFailed]:
+async def _all(asked: Sequence[tuple[str, str, Way]]) -> list[Handshake | HandshakeFailed]:
+    """Shake hands side by side with servers at their URLs, each with its token and on its way."""
     at_once = asyncio.Semaphore(MOST_AT_ONCE)
 
-    async def one(due: Due) -> Handshake | HandshakeFailed:
+    async def one(url: str, token: str, way: Way) -> Handshake | HandshakeFailed:
         async with at_once:
             try:
-                return await _shaken(due.url, due.token, due.way)
+                return await _shaken(url, token, way)
             except HandshakeFailed as error:
                 return error
 
-    return await asyncio.gather(*(one(due) for due in taken))
+    return await asyncio.gather(*(one(*each) for each in asked))
 
 
 def _keep(server_id: UUID, url: str, found: Handshake | HandshakeFailed) -> None:

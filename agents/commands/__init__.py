@@ -12,16 +12,15 @@ from agents.commands.deployments import (
     UpdateDeployment,
 )
 from agents.commands.grants import GrantSkill, RevokeSkillGrant
+from agents.commands.registration import CreateServer, ServerFields
 from agents.commands.restore import RestoreAgent
 from agents.commands.roots import GrantFileRoot, RevokeFileRoot
 from agents.commands.server_attachments import AttachServer, DetachServer
 from agents.commands.servers import (
     ArchiveServer,
-    CreateServer,
     PinTools,
     ProbeServer,
     ServerChanges,
-    ServerFields,
     TryTool,
     UpdateServer,
 )

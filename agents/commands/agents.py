@@ -31,8 +31,8 @@ from agents.spec import (
     TurnSeconds,
 )
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, at, handles, handles_all
-from powerloom.kernel.errors import Invalid, NotFound, PowerloomError, Stale
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Invalid, NotFound, Stale
 from powerloom.kernel.refs import Actor, Target
 
 Generation = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -112,17 +112,16 @@ def load_updates(commands: Sequence[UpdateAgent], actor: Actor) -> list[Found]:
 def update_agents(commands: Sequence[UpdateAgent], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     versions = queries.latest_versions({subject.row.id: subject.row for subject in subjects}.values())
     specs = {agent_id: version.spec for agent_id, version in versions.items()}
-    wanted = []
-    for place, (command, subject) in enumerate(zip(commands, subjects, strict=True)):
-        agent, before = subject.row, specs[subject.row.id]
-        try:
-            check_generation(agent, command.generation)
-            after = within_limits(command.changes.applied_to, AgentSpec.model_validate(before))
-        except PowerloomError as error:
-            raise at(error, place) from error
-        wanted.append((agent, before, after))
+
+    def update(place: int) -> tuple[Agent, dict[str, Any], AgentSpec]:
+        command, agent = commands[place], subjects[place].row
+        before = specs[agent.id]
+        check_generation(agent, command.generation)
+        after = within_limits(command.changes.applied_to, AgentSpec.model_validate(before))
         specs[agent.id] = after.as_json()  # for another change of the same agent
-    return next_versions(wanted, actor=actor)
+        return agent, before, after
+
+    return next_versions(each(len(commands), update), actor=actor)
 
 
 def load_archive(command: ArchiveAgent, actor: Actor) -> Subject:

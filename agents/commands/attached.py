@@ -5,51 +5,64 @@ The rows are what is attached now, the spec is what each version had; both are w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any  # a tool schema is other people's JSON
 
 from pydantic import ValidationError
 
-from agents import delegating, lending
-from agents.commands.versions import changed_spec, next_version
+from agents import delegating, lending, queries
+from agents.commands.versions import next_versions, within_limits
 from agents.lending import Loan
 from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
 from agents.queries.agents import attachments_of
 from agents.queries.server_attachments import server_attachments_of, setting_of
 from agents.spec import AgentSpec, AttachedServer, AttachedSkill, CustomTool, PrebuiltSkill
-from powerloom.commands.registry import Change
+from powerloom.commands.registry import Change, each
 from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 
 
-def respecified(
-    agent: Agent,
-    actor: Actor,
-    *,
-    urgent: bool = False,
-    lent: tuple[Loan, Skill | MCPServer] | None = None,
-    confine: bool = False,
-) -> Change:
-    """Write the attachments of now into a new version of the agent.
+@dataclass(frozen=True)
+class Attaching:
+    """One change of what an agent has, when the rows say it already.
 
-    `lent` is what was attached: the change then says what invoking the agent lends from now on. `confine` switches off
-    the tools that reach out.
+    `skills` and `servers` are what is attached after it. `lent` is what was attached: the change then says what
+    invoking the agent lends from now on. `confine` switches off the tools that reach out.
     """
-    attached = attachments_of(agent)
-    tools = [custom_tool(one.skill) for one in attached if one.skill and is_tool(one.skill)]
-    skills = [_reference(one) for one in attached if not (one.skill and is_tool(one.skill))]
-    servers = [setting_of(one) for one in server_attachments_of(agent)]
 
-    def with_attachments(spec: AgentSpec) -> AgentSpec:
-        parts = {"skills": skills, "custom_tools": tools, "mcp_servers": servers}
-        changed = AgentSpec.model_validate(spec.as_json() | parts)
-        return delegating.confined(changed) if confine else changed
+    agent: Agent
+    skills: Sequence[AgentSkill]
+    servers: Sequence[AgentMCPServer]
+    lent: tuple[Loan, Skill | MCPServer] | None = None
+    confine: bool = False
 
-    change = next_version(agent, changed_spec(agent, with_attachments), actor=actor, urgent=urgent)
-    if lent is None:
-        return change
-    return Change(change.row, change.before, (change.after or {}) | {"lends": lending.said(agent, *lent)})
+
+def respecified(agent: Agent, actor: Actor, *, urgent: bool = False) -> Change:
+    """Write the attachments of now into a new version of the agent."""
+    now = Attaching(agent, attachments_of(agent), server_attachments_of(agent))
+    (change,) = respecified_all([now], actor, urgent=urgent)
+    return change
+
+
+def respecified_all(wanted: Sequence[Attaching], actor: Actor, *, urgent: bool = False) -> list[Change]:
+    """Write what is attached after each of the changes into a new version of its agent, in their order; a constant
+    number of queries.
+    """
+    versions = queries.latest_versions({one.agent.id: one.agent for one in wanted}.values())
+    specs = {agent_id: version.spec for agent_id, version in versions.items()}
+
+    def respecify(place: int) -> tuple[Agent, dict[str, Any], AgentSpec]:
+        one = wanted[place]
+        before = specs[one.agent.id]
+        after = within_limits(partial(_with_attachments, wanted=one), AgentSpec.model_validate(before))
+        specs[one.agent.id] = after.as_json()  # for another change of the same agent
+        return one.agent, before, after
+
+    changes = next_versions(each(len(wanted), respecify), actor=actor, urgent=urgent)
+    return [_lending(change, one) for change, one in zip(changes, wanted, strict=True)]
 
 
 def put_back(agent: Agent, spec: AgentSpec) -> None:
@@ -78,6 +91,23 @@ def custom_tool(skill: Skill) -> CustomTool:
 def is_tool(skill: Skill) -> bool:
     """Tell whether an attached skill is a tool of its own rather than a package."""
     return skill.skill_type == SkillType.TOOL_DEFINITION
+
+
+def _with_attachments(spec: AgentSpec, wanted: Attaching) -> AgentSpec:
+    parts = {
+        "skills": [_reference(one) for one in wanted.skills if not (one.skill and is_tool(one.skill))],
+        "custom_tools": [custom_tool(one.skill) for one in wanted.skills if one.skill and is_tool(one.skill)],
+        "mcp_servers": [setting_of(one) for one in wanted.servers],
+    }
+    changed = AgentSpec.model_validate(spec.as_json() | parts)
+    return delegating.confined(changed) if wanted.confine else changed
+
+
+def _lending(change: Change, wanted: Attaching) -> Change:
+    if wanted.lent is None:
+        return change
+    lends = {"lends": lending.said(wanted.agent, *wanted.lent)}
+    return Change(change.row, change.before, (change.after or {}) | lends)
 
 
 def _reference(attachment: AgentSkill) -> AttachedSkill | PrebuiltSkill:

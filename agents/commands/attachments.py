@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import ClassVar
 from uuid import UUID
 
 from agents import delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import respecified
+from agents.commands.attached import Attaching, respecified, respecified_all
 from agents.commands.versions import use_needs
-from agents.models import AgentSkill, Skill, SkillType
-from agents.queries.agents import attachment_of
-from agents.queries.skills import skill_for_change, version_of
+from agents.models import Agent, AgentSkill, Skill, SkillType
+from agents.queries.agents import attachment_of, attachments_of_many
+from agents.queries.server_attachments import server_attachments_of_many
+from agents.queries.skills import skills_for_use, skills_of_versions
 from agents.spec import AttachedSkill, Prebuilt, PrebuiltSkill
-from powerloom.commands.registry import Change, Command, Subject, handles
-from powerloom.kernel.errors import Invalid
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 
@@ -38,28 +41,64 @@ class DetachSkill(Command):
     skill: UUID | Prebuilt
 
 
-def load_attach(command: AttachSkill, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    further = delegating.needs(agent)
+def load_attaches(commands: Sequence[AttachSkill], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    further = delegating.needs_of_many(agents.values())
+    ours = [command.skill.skill_id for command in commands if isinstance(command.skill, AttachedSkill)]
+    skills = skills_for_use(actor, ours) if ours else {}
+    return [_to_attach(command, agents.get(command.agent_id), skills, further) for command in commands]
+
+
+def _to_attach(
+    command: AttachSkill, agent: Agent | None, skills: Mapping[UUID, Skill], further: Mapping[UUID, tuple[Need, ...]]
+) -> Found:
+    if agent is None:
+        return NotFound()
     if isinstance(command.skill, PrebuiltSkill):
-        return Subject((agent, None), agent.target(), needs=further)
-    skill = skill_for_change(actor, command.skill.skill_id)
-    needs = (*use_needs(agent, Action.SKILL_USE, skill.target()), *further)
+        return Subject((agent, None), agent.target(), needs=further[agent.id])
+    skill = skills.get(command.skill.skill_id)
+    if skill is None:
+        return NotFound()
+    needs = (*use_needs(agent, Action.SKILL_USE, skill.target()), *further[agent.id])
     return Subject((agent, skill), agent.target(), needs=needs)
 
 
-@handles(AttachSkill, load=load_attach)
-def attach_skill(command: AttachSkill, *, subject: Subject, actor: Actor) -> Change:
-    agent, skill = subject.row
-    if isinstance(command.skill, PrebuiltSkill):
-        AgentSkill.objects.get_or_create(agent=agent, prebuilt=command.skill.prebuilt, defaults={"id": new_id()})
-    else:
-        _check_version(skill, command.skill.skill_version_id)
-        pin = {"skill_version_id": command.skill.skill_version_id}
-        AgentSkill.objects.update_or_create(
-            agent=agent, skill=skill, defaults=pin, create_defaults={"id": new_id(), **pin}
-        )
-    return respecified(agent, actor, lent=(lending.SKILLS, skill) if skill else None)
+@handles_all(AttachSkill, load=load_attaches)
+def attach_skills(commands: Sequence[AttachSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    pinned_to = skills_of_versions(filter(None, map(_pin, commands)))
+    each(len(commands), lambda place: _check_version(_pin(commands[place]), subjects[place].row[1], pinned_to))
+    agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
+    having, servers = attachments_of_many(agents), server_attachments_of_many(agents)
+    new, moved, wanted = [], [], []
+    for command, subject in zip(commands, subjects, strict=True):
+        agent, skill = subject.row
+        row, is_new = _attached(having[agent.id], agent, skill, command.skill)
+        if is_new:
+            new.append(row)
+            having[agent.id] = [*having[agent.id], row]
+        elif isinstance(command.skill, AttachedSkill):
+            pinned = copy(row)  # what was attached before it stays as the version before has it
+            pinned.skill_version_id = command.skill.skill_version_id
+            having[agent.id] = [pinned if one is row else one for one in having[agent.id]]
+            moved.append(pinned)
+        lent = (lending.SKILLS, skill) if skill else None
+        wanted.append(Attaching(agent, having[agent.id], servers[agent.id], lent))
+    last = {row.pk: row for row in moved}
+    AgentSkill.objects.bulk_create([last.pop(row.pk, row) for row in new])
+    AgentSkill.objects.bulk_update(last.values(), ["skill_version"])
+    return respecified_all(wanted, actor)
+
+
+def _attached(
+    having: Sequence[AgentSkill], agent: Agent, skill: Skill | None, said: AttachedSkill | PrebuiltSkill
+) -> tuple[AgentSkill, bool]:
+    """Return the row of what the agent has already, or a new one, and whether it is new."""
+    if isinstance(said, PrebuiltSkill):
+        there = next((row for row in having if row.skill_id is None and row.prebuilt == said.prebuilt), None)
+        return (there, False) if there else (AgentSkill(id=new_id(), agent=agent, prebuilt=said.prebuilt), True)
+    there = next((row for row in having if row.skill_id == said.skill_id), None)
+    new = AgentSkill(id=new_id(), agent=agent, skill=skill, skill_version_id=said.skill_version_id)
+    return (there, False) if there else (new, True)
 
 
 def load_detach(command: DetachSkill, actor: Actor) -> Subject:
@@ -74,9 +113,15 @@ def detach_skill(command: DetachSkill, *, subject: Subject, actor: Actor) -> Cha
     return respecified(agent, actor, urgent=True)
 
 
-def _check_version(skill: Skill, version_id: UUID | None) -> None:
+def _pin(command: AttachSkill) -> UUID | None:
+    return command.skill.skill_version_id if isinstance(command.skill, AttachedSkill) else None
+
+
+def _check_version(version_id: UUID | None, skill: Skill, pinned_to: Mapping[UUID, UUID]) -> None:
+    """Raise `Invalid` or `NotFound` for a pin to no version of the skill; `pinned_to` says of which one is."""
     if version_id is None:
         return
     if skill.skill_type == SkillType.TOOL_DEFINITION:
         raise Invalid("A tool definition has no versions to pin.", field="skill_version_id")
-    version_of(skill, version_id)
+    if pinned_to.get(version_id) != skill.id:
+        raise NotFound

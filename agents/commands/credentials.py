@@ -18,11 +18,11 @@ from agents.actions import Action
 from agents.endpoints import endpoint_of, origin_of
 from agents.minting import SEALED
 from agents.models import Agent, Credential, CredentialSource, MCPServer
-from agents.queries.credentials import credential_for_change, credentials_of
-from agents.queries.servers import server_for_read
+from agents.queries.credentials import credential_for_change, credentials_of_many
+from agents.queries.servers import server_for_read, servers_for_read
 from agents.spec import MAX_MCP_SERVERS
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
 MAX_CREDENTIALS = MAX_MCP_SERVERS  # of one agent, because CMA keeps at most 20 in a vault
@@ -99,42 +99,79 @@ class DeleteCredential(Command):
     credential_id: UUID
 
 
-def load_create(command: CreateCredential, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)  # locked: two at once make one
-    server = server_for_read(actor, command.server_id)
-    existing = credentials_of(agent).filter(server=server).first()
-    target = Target("credential", command.id, server.name, agent.organization_id, agent.ou.path)
-    return Subject((agent, server, existing), existing.target() if existing else target, needs=_giving(agent, server))
+def load_creates(commands: Sequence[CreateCredential], actor: Actor) -> list[Found]:
+    # Locked: two at once make one.
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    servers = servers_for_read(actor, [command.server_id for command in commands])
+    there = {(one.agent_id, one.server_id): one for having in credentials_of_many(agents).values() for one in having}
+    further = delegating.needs_of_many(agents.values())
+    first: dict[tuple[UUID, UUID], UUID] = {}  # the second of one set that is for the same is answered with the first
+    found: list[Found] = []
+    for command in commands:
+        agent, server = agents.get(command.agent_id), servers.get(command.server_id)
+        if agent is None or server is None:
+            found.append(NotFound())
+            continue
+        pair = (agent.id, server.id)
+        existing, id_ = there.get(pair), first.setdefault(pair, command.id)
+        target = Target("credential", id_, server.name, agent.organization_id, agent.ou.path)
+        needs = _giving(server, further[agent.id])
+        found.append(Subject((agent, server, existing), existing.target() if existing else target, needs=needs))
+    return found
 
 
-@handles(CreateCredential, load=load_create)
-def create_credential(command: CreateCredential, *, subject: Subject, actor: Actor) -> Change:
-    agent, server, existing = subject.row
-    if existing:
-        return _repeated(command, existing)
-    _check_value(server, command.source)
-    _check_expiry(command.expires_at)
-    _check_room(agent, server)
-    credential = Credential(
+@handles_all(CreateCredential, load=load_creates)
+def create_credentials(
+    commands: Sequence[CreateCredential], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    having = credentials_of_many({subject.row[0].id for subject in subjects})
+    organization_id = subjects[0].row[0].organization_id
+    values = sealing.waiting_among(
+        [command.sealed_id for command in commands], kind=SEALED, organization_id=organization_id
+    )
+    made: list[Credential] = []
+
+    def create(place: int) -> Change:
+        command, (agent, server, _) = commands[place], subjects[place].row
+        others = having[agent.id]
+        existing = next((one for one in others if one.server_id == server.id), None)
+        if existing:
+            return _repeated(command, existing)
+        _check_new(command, agent, server, others)
+        credential = _new(command, agent, server, values)
+        made.append(credential)
+        having[agent.id] = [*others, credential]
+        return Change(credential, None, _described(credential))
+
+    changes = each(len(commands), create)
+    if made:
+        sealing.take_all([one.sealed for one in made if one.sealed])
+        Credential.objects.bulk_create(made)
+        convergence.credentials_created(made)
+    return changes
+
+
+def _new(command: CreateCredential, agent: Agent, server: MCPServer, values: dict[UUID, Sealed]) -> Credential:
+    value = values.pop(command.sealed_id, None)  # each is taken once
+    if value is None:
+        raise NotFound
+    return Credential(
         id=command.id,
         organization_id=agent.organization_id,
         agent=agent,
         server=server,
         source=command.source,
-        sealed=_taken(command.sealed_id, agent.organization_id),
+        sealed=value,
         bearer_hash=command.bearer_hash,
         origin=_origin(server),
         expires_at=command.expires_at,
     )
-    credential.save(force_insert=True)
-    convergence.credential_created(credential)
-    return Change(credential, None, _described(credential))
 
 
 def load_rotate(command: RotateCredential, actor: Actor) -> Subject:
     credential = credential_for_change(actor, command.credential_id)
     server = server_for_read(actor, credential.server_id)
-    return Subject(credential, credential.target(), needs=_giving(credential.agent, server))
+    return Subject(credential, credential.target(), needs=_giving(server, delegating.needs(credential.agent)))
 
 
 def load_one(command: RevealCredential, actor: Actor) -> Subject:
@@ -251,9 +288,12 @@ def _check_expiry(expires_at: AwareDatetime | None) -> None:
         raise Invalid("The credential would have expired already.", field="expires_at")
 
 
-def _check_room(agent: Agent, server: MCPServer) -> None:
-    """Raise `Conflict` for what CMA's vault would refuse: one too many, or a second one for the same URL."""
-    others = list(credentials_of(agent))
+def _check_new(command: CreateCredential, agent: Agent, server: MCPServer, others: Sequence[Credential]) -> None:
+    """Raise `Invalid` for a value that does not fit, `Conflict` for what CMA's vault would refuse: one too many, or a
+    second one for the same URL.
+    """
+    _check_value(server, command.source)
+    _check_expiry(command.expires_at)
     if len(others) >= MAX_CREDENTIALS:
         raise Conflict(f"An agent has at most {MAX_CREDENTIALS} credentials, and {agent.name} has them. Delete one.")
     if any(endpoint_of(other.server) == endpoint_of(server) for other in others):
@@ -264,9 +304,11 @@ def _use(server: MCPServer) -> tuple[Need, ...]:
     return (Need(Action.MCP_SERVER_USE, server.target()),)
 
 
-def _giving(agent: Agent, server: MCPServer) -> tuple[Need, ...]:
-    """As whom an agent speaks to a server decides what it is told, which one that acts for people tells them."""
-    return (*_use(server), *delegating.needs(agent))
+def _giving(server: MCPServer, further: tuple[Need, ...]) -> tuple[Need, ...]:
+    """As whom an agent speaks to a server decides what it is told, which one that acts for people tells them: so giving
+    it takes what every change of that agent takes.
+    """
+    return (*_use(server), *further)
 
 
 def _origin(server: MCPServer) -> str:

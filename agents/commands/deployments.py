@@ -7,30 +7,34 @@ config is judged before the right to deploy it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal  # Any: config and policy are kept as posted
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.utils import timezone
 from pydantic import ValidationError, model_serializer
 
 from accounts.actions import Action as AccountsAction
 from accounts.models import OU, Secret
-from accounts.queries import ou_for, secrets_reaching, secrets_visible_to
+from accounts.queries import ous_for, secrets_reaching_each, secrets_seen
 from accounts.rbac import shown
 from agents import delegating, deployments, queries
 from agents.actions import Action
 from agents.mcp import posted
 from agents.mcp.catalog import TEMPLATES, Kind
 from agents.mcp.template import SecretReference
-from agents.models import Agent, AgentMCPServer, DeploymentStatus, MCPDeployment
+from agents.models import AgentMCPServer, DeploymentStatus, MCPDeployment
+from agents.queries.deployments import deployments_for_change
 from agents.spec import DisplayName, Name, Part
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
+from powerloom.commands.naming import insert_named
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
 from powerloom.kernel.canonical import canonical
-from powerloom.kernel.errors import Conflict, Invalid, NameTaken
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
+
+CHANGED = ["display_name", "config", "policy", "generation", "updated_at"]
 
 
 class DeploymentFields(Part):
@@ -89,21 +93,39 @@ class DestroyDeployment(Command):
     deployment_id: UUID
 
 
-def load_create(command: CreateDeployment, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
-    named = _named(command.template_kind, command.config_json, ou=ou, actor=actor)
-    target = Target("mcp_deployment", command.id, command.name, ou.organization_id, ou.path)
-    return Subject((ou, named, named.secrets()), target, needs=named.needs())
+def load_creates(commands: Sequence[CreateDeployment], actor: Actor) -> list[Found]:
+    ous = ous_for(actor, [command.ou_id for command in commands])
+    asked = [(command.template_kind, command.config_json, ous.get(command.ou_id)) for command in commands]
+    found: list[Found] = []
+    for command, (_, _, ou), named in zip(commands, asked, _named_each(asked, actor), strict=True):
+        if ou is None:
+            found.append(NotFound())
+            continue
+        target = Target("mcp_deployment", command.id, command.name, ou.organization_id, ou.path)
+        found.append(Subject((ou, named, named.secrets()), target, needs=named.needs()))
+    return found
 
 
-@handles(CreateDeployment, load=load_create)
-def create_deployment(command: CreateDeployment, *, subject: Subject, actor: Actor) -> Change:
-    ou, named, _ = subject.row
-    if command.isolation_mode != "shared":
-        words = "Only shared isolation is available here: the fleet serves every deployment, each behind its policy."
-        raise Invalid(words, field="isolation_mode")
-    posted.read(command.template_kind, command.config_json, command.policy_json)
-    named.check()
+@handles_all(CreateDeployment, load=load_creates)
+def create_deployments(
+    commands: Sequence[CreateDeployment], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    def make(place: int) -> MCPDeployment:
+        command, (ou, named, _) = commands[place], subjects[place].row
+        refuse_dedicated(command)
+        posted.read(command.template_kind, command.config_json, command.policy_json)
+        named.check()
+        return _new(command, ou)
+
+    made = each(len(commands), make)
+    insert_named(MCPDeployment, made, what="an MCP deployment")
+    return [
+        Change(one, None, command.model_dump(mode="json", exclude={"id", "ou_id"}) | {"ou_path": one.ou.path})
+        for command, one in zip(commands, made, strict=True)
+    ]
+
+
+def _new(command: CreateDeployment, ou: OU) -> MCPDeployment:
     deployment = MCPDeployment(
         id=command.id,
         organization_id=ou.organization_id,
@@ -116,14 +138,7 @@ def create_deployment(command: CreateDeployment, *, subject: Subject, actor: Act
         policy=command.policy_json,
     )
     deployments.declared(deployment)
-    taken = NameTaken(f"There is an MCP deployment {deployment.name} in this OU already.", field="name")
-    if MCPDeployment.objects.filter(ou=ou, name=deployment.name, archived_at__isnull=True).exists():
-        raise taken
-    try:
-        deployment.save(force_insert=True)
-    except IntegrityError as error:  # another transaction took the name since we looked
-        raise taken from error
-    return Change(deployment, None, command.model_dump(mode="json", exclude={"id", "ou_id"}) | {"ou_path": ou.path})
+    return deployment
 
 
 def refuse_dedicated(fields: DeploymentFields) -> None:
@@ -133,42 +148,64 @@ def refuse_dedicated(fields: DeploymentFields) -> None:
         raise Invalid(words, field="isolation_mode")
 
 
-def load_update(command: UpdateDeployment, actor: Actor) -> Subject:
-    deployment = queries.deployment_for_change(actor, command.deployment_id)
-    config, _ = settings_after(deployment, command.changes)
-    named = _named(deployment.template_kind, config, ou=deployment.ou, actor=actor)
-    # Whoever says what may be done with the power of a secret must be allowed to use it.
-    touches = command.changes.model_fields_set & {"config_json", "policy_json"}
-    loaded = (deployment, named, named.secrets())
-    return Subject(loaded, deployment.target(), needs=(*named.needs(), *_delegating(deployment)) if touches else ())
+def load_updates(commands: Sequence[UpdateDeployment], actor: Actor) -> list[Found]:
+    rows = deployments_for_change(actor, [command.deployment_id for command in commands])
+    # What a deployment serves is read by the agents that have it, and so by those that act for people.
+    attached = AgentMCPServer.objects.filter(server__deployment__in=rows)
+    further = delegating.needs_through(attached, "server__deployment_id")
+    there = [rows.get(command.deployment_id) for command in commands]
+    asked = [
+        (row.template_kind, settings_after(row, command.changes)[0], row.ou) if row else ("", {}, None)
+        for row, command in zip(there, commands, strict=True)
+    ]
+    found: list[Found] = []
+    for row, command, named in zip(there, commands, _named_each(asked, actor), strict=True):
+        if row is None:
+            found.append(NotFound())
+            continue
+        # Whoever says what may be done with the power of a secret must be allowed to use it.
+        touches = command.changes.model_fields_set & {"config_json", "policy_json"}
+        needs = (*named.needs(), *further.get(row.id, ())) if touches else ()
+        found.append(Subject((row, named, named.secrets()), row.target(), needs=needs))
+    return found
 
 
-def _delegating(deployment: MCPDeployment) -> tuple[Need, ...]:
-    """What a deployment serves is read by the agents that have it, and so by those that act for people."""
-    attached = AgentMCPServer.objects.filter(server__deployment=deployment)
-    users = Agent.objects.filter(archived_at__isnull=True, pk__in=attached.values("agent_id"))
-    return delegating.needs_of_any(users, deployment.organization_id)
+@handles_all(UpdateDeployment, load=load_updates)
+def update_deployments(
+    commands: Sequence[UpdateDeployment], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    changed: dict[UUID, MCPDeployment] = {}
+    anew: dict[UUID, MCPDeployment] = {}  # begin again, or are only looked at again
+    looked: dict[UUID, MCPDeployment] = {}
 
+    def update(place: int) -> Change:
+        deployment, named, _ = subjects[place].row
+        changes = commands[place].changes
+        fields = changes.model_fields_set
+        config, policy = settings_after(deployment, changes)
+        if fields & {"config_json", "policy_json"}:
+            posted.read(deployment.template_kind, config, policy)
+            named.check()
+        before = _described(deployment)
+        deployment.config, deployment.policy = config, policy
+        if "display_name" in fields:
+            deployment.display_name = changes.display_name
+        deployment.generation += 1
+        after = _described(deployment)
+        changed[deployment.id] = deployment
+        if _differ(before["config_json"], after["config_json"]):
+            anew[deployment.id] = deployment
+        elif _differ(before["policy_json"], after["policy_json"]):
+            looked[deployment.id] = deployment
+        return Change(deployment, *({name: side[name] for name in sorted(fields)} for side in (before, after)))
 
-@handles(UpdateDeployment, load=load_update)
-def update_deployment(command: UpdateDeployment, *, subject: Subject, actor: Actor) -> Change:
-    deployment, named, _ = subject.row
-    changed = command.changes.model_fields_set
-    config, policy = settings_after(deployment, command.changes)
-    if changed & {"config_json", "policy_json"}:
-        posted.read(deployment.template_kind, config, policy)
-        named.check()
-    before = _described(deployment)
-    deployment.config, deployment.policy = config, policy
-    if "display_name" in changed:
-        deployment.display_name = command.changes.display_name
-    after = _described(deployment)
-    _save(deployment, "display_name", "config", "policy")
-    if _differ(before["config_json"], after["config_json"]):
-        deployments.begin_again(deployment)
-    elif _differ(before["policy_json"], after["policy_json"]):
-        deployments.look_again(deployment)
-    return Change(deployment, *({name: side[name] for name in sorted(changed)} for side in (before, after)))
+    done = each(len(commands), update)
+    for deployment in changed.values():
+        deployment.updated_at = timezone.now()
+    MCPDeployment.objects.bulk_update(changed.values(), CHANGED)
+    deployments.begin_again(anew.values())
+    deployments.look_again(one for one in looked.values() if one.id not in anew)
+    return done
 
 
 def load_deployment(command: RetryDeployment | DestroyDeployment, actor: Actor) -> Subject:
@@ -181,7 +218,7 @@ def retry_deployment(command: RetryDeployment, *, subject: Subject, actor: Actor
     deployment: MCPDeployment = subject.row
     if deployment.status != DeploymentStatus.FAILED:
         raise Conflict(f"{deployment.name} is {deployment.status}; only a failed deployment can be retried.")
-    deployments.begin_again(deployment)
+    deployments.begin_again([deployment])
     return Change(deployment, {"status": DeploymentStatus.FAILED.value}, {"status": deployment.status})
 
 
@@ -230,16 +267,28 @@ class Named:
                 raise Invalid(f"{field}: {words}", field=field)
 
 
-def _named(kind: str, config: dict[str, Any], *, ou: OU, actor: Actor) -> Named:
-    """Return what the config names; nothing when it is not good, which the handler finds too."""
-    references: tuple[SecretReference, ...] = ()
+def _named_each(asked: Sequence[tuple[str, dict[str, Any], OU | None]], actor: Actor) -> list[Named]:
+    """Return what each of these configs, of templates by their kinds, names in its OU; two queries.
+
+    Nothing for one that is not good, which the handler finds too.
+    """
+    references = [_references(kind, config) if ou else () for kind, config, ou in asked]
+    pairs = [(ou, one.name) for (_, _, ou), names in zip(asked, references, strict=True) for one in names if ou]
+    meant = secrets_reaching_each((ou.id, name) for ou, name in pairs)
+    seen = secrets_seen(actor, meant.values())
+    found = []
+    for (_, _, ou), names in zip(asked, references, strict=True):
+        mine = {one.name: meant[ou.id, one.name] for one in names if ou and (ou.id, one.name) in meant}
+        visible = {name: secret for name, secret in mine.items() if secret.pk in seen}
+        found.append(Named(shown(ou.path) if ou else "", names, visible))
+    return found
+
+
+def _references(kind: str, config: dict[str, Any]) -> tuple[SecretReference, ...]:
     if template := TEMPLATES.get(kind):
         with suppress(ValidationError):
-            references = template.secrets(template.read_config(config))
-    meant = secrets_reaching(ou.id, [one.name for one in references]) if references else {}
-    ids = [secret.pk for secret in meant.values()]
-    seen = set(secrets_visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
-    return Named(shown(ou.path), references, {name: secret for name, secret in meant.items() if secret.pk in seen})
+            return template.secrets(template.read_config(config))
+    return ()
 
 
 def _described(deployment: MCPDeployment) -> dict[str, Any]:

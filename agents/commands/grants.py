@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
 from django.utils import timezone
 
-from accounts import escalation
+from accounts import escalation, rbac
 from accounts.escalation import Widening
-from accounts.models import Binding, DecisionType
-from accounts.queries import principal_for
+from accounts.models import Binding, DecisionType, Principal
+from accounts.queries import principals_for
 from accounts.roles import builtin_actions, builtin_id
 from agents import queries
 from agents.actions import Action
-from agents.queries.skills import grant_of, grants_of
-from powerloom.commands.registry import Change, Command, Subject, handles
+from agents.models import Skill
+from agents.queries.skills import grant_of, grants_of_many, skills_for_use
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
 ROLE = "SkillUser"
@@ -38,29 +41,53 @@ class RevokeSkillGrant(Command):
     grant_id: UUID
 
 
-def load_grant(command: GrantSkill, actor: Actor) -> Subject:
-    skill = queries.skill_for_change(actor, command.skill_id)
-    principal = principal_for(actor, command.principal_id)
-    return Subject((skill, principal), skill.target())
+def load_grants(commands: Sequence[GrantSkill], actor: Actor) -> list[Found]:
+    skills = skills_for_use(actor, [command.skill_id for command in commands])
+    principals = principals_for(actor, [command.principal_id for command in commands])
+    found: list[Found] = []
+    for command in commands:
+        skill, principal = skills.get(command.skill_id), principals.get(command.principal_id)
+        if skill is None or principal is None:
+            found.append(NotFound())
+        else:
+            found.append(Subject((skill, principal), skill.target()))
+    return found
 
 
-@handles(GrantSkill, load=load_grant, changes_access=True)
-def grant_skill(command: GrantSkill, *, subject: Subject, actor: Actor) -> Change:
-    skill, principal = subject.row
-    escalation.require_held(actor, [Widening(builtin_actions(ROLE), skill.ou.path, skill.id)])
-    grant = grants_of(skill).filter(principal=principal, role_id=builtin_id(ROLE)).first()
-    if grant is None:
-        grant = Binding(
-            id=command.id,
-            organization_id=skill.organization_id,
-            principal=principal,
-            role_id=builtin_id(ROLE),
-            scope_ou=skill.ou,
-            resource_id=skill.id,
-            decision_type=DecisionType.ALLOW,
-        )
-        grant.save(force_insert=True)
-    return Change(grant, None, {"grant_id": str(grant.id), "principal_ref": principal.ref})
+@handles_all(GrantSkill, load=load_grants, changes_access=True)
+def grant_skills(commands: Sequence[GrantSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    held = rbac.grants(actor)
+    there = {
+        (grant.resource_id, grant.principal_id): grant
+        for grant in grants_of_many({subject.row[0].id for subject in subjects}).filter(role_id=builtin_id(ROLE))
+    }
+    new = []
+
+    def grant(place: int) -> Change:
+        skill, principal = subjects[place].row
+        # Nobody grants what he does not hold, so no grant adds to what its giver may give.
+        escalation.require_held(actor, [Widening(builtin_actions(ROLE), skill.ou.path, skill.id)], held)
+        one = there.get((skill.id, principal.id))
+        if one is None:
+            one = there[skill.id, principal.id] = _new(commands[place], skill, principal)
+            new.append(one)
+        return Change(one, None, {"grant_id": str(one.id), "principal_ref": principal.ref})
+
+    changes = each(len(commands), grant)
+    Binding.objects.bulk_create(new)
+    return changes
+
+
+def _new(command: GrantSkill, skill: Skill, principal: Principal) -> Binding:
+    return Binding(
+        id=command.id,
+        organization_id=skill.organization_id,
+        principal=principal,
+        role_id=builtin_id(ROLE),
+        scope_ou=skill.ou,
+        resource_id=skill.id,
+        decision_type=DecisionType.ALLOW,
+    )
 
 
 def load_revoke(command: RevokeSkillGrant, actor: Actor) -> Subject:

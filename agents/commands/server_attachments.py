@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any, ClassVar  # Any: settings are JSON
 from uuid import UUID
 
@@ -9,14 +11,19 @@ from pydantic import field_serializer
 
 from agents import convergence, delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import respecified
+from agents.commands.attached import Attaching, respecified, respecified_all
 from agents.commands.versions import use_needs
-from agents.models import AgentMCPServer
-from agents.queries.server_attachments import server_attachment_of, server_for_use
+from agents.models import Agent, AgentMCPServer, MCPServer
+from agents.queries.agents import attachments_of_many
+from agents.queries.server_attachments import server_attachment_of, server_attachments_of_many
+from agents.queries.servers import servers_for_use
 from agents.spec import AttachedServer
-from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
+
+SETTINGS = ("permission", "tools", "four_eyes")  # what an attachment says besides its agent and its server
 
 
 class AttachServer(Command):
@@ -45,27 +52,64 @@ class DetachServer(Command):
     server_id: UUID
 
 
-def load_attach(command: AttachServer, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    server = server_for_use(actor, command.server.mcp_server_registration_id)
-    needs = use_needs(agent, Action.MCP_SERVER_USE, server.target())
-    further = delegating.needs(agent, becomes=delegating.is_meta(server))
-    return Subject((agent, server), agent.target(), needs=(*needs, *further))
+def load_attaches(commands: Sequence[AttachServer], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    servers = servers_for_use(actor, [command.server.mcp_server_registration_id for command in commands])
+    further = delegating.needs_of_many(agents.values())
+    becoming: tuple[Need, ...] = ()
+    if agents and any(delegating.is_meta(server) for server in servers.values()):
+        becoming = (delegating.need(next(iter(agents.values())).organization_id),)
+    found: list[Found] = []
+    for command in commands:
+        agent, server = agents.get(command.agent_id), servers.get(command.server.mcp_server_registration_id)
+        if agent is None or server is None:
+            found.append(NotFound())
+            continue
+        if delegating.is_meta(server) and not further[agent.id]:
+            # What comes after it for the same agent changes one that has Powerloom itself.
+            further[agent.id] = becoming
+        needs = (*use_needs(agent, Action.MCP_SERVER_USE, server.target()), *further[agent.id])
+        found.append(Subject((agent, server), agent.target(), needs=needs))
+    return found
 
 
-@handles(AttachServer, load=load_attach)
-def attach_server(command: AttachServer, *, subject: Subject, actor: Actor) -> Change:
-    agent, server = subject.row
-    settings = command.server.model_dump(mode="json", exclude={"mcp_server_registration_id"})
-    named = {name: value for name, value in settings.items() if name in command.server.model_fields_set}
-    _, is_new = AgentMCPServer.objects.update_or_create(
-        agent=agent, server=server, defaults=named, create_defaults={"id": new_id(), **settings}
-    )
-    delegating.refuse_four_eyes(agent)
-    if is_new:
-        convergence.attachments_changed([(agent.id, server.id)])
-    confine = is_new and delegating.is_meta(server)
-    return respecified(agent, actor, lent=(lending.SERVERS, server), confine=confine)
+@handles_all(AttachServer, load=load_attaches)
+def attach_servers(commands: Sequence[AttachServer], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
+    skills, having = attachments_of_many(agents), server_attachments_of_many(agents)
+    new: dict[UUID, AgentMCPServer] = {}
+    changed: dict[UUID, AgentMCPServer] = {}
+
+    def attach(place: int) -> Attaching:
+        agent, server = subjects[place].row
+        row, others = _attached(commands[place].server, agent, server, having[agent.id])
+        is_new = all(one.pk != row.pk for one in having[agent.id])
+        delegating.refuse_four_eyes_among(agent, others)
+        having[agent.id] = others
+        (new if is_new or row.pk in new else changed)[row.pk] = row
+        confine = is_new and delegating.is_meta(server)
+        return Attaching(agent, skills[agent.id], others, (lending.SERVERS, server), confine)
+
+    wanted = each(len(commands), attach)
+    AgentMCPServer.objects.bulk_create(new.values())
+    AgentMCPServer.objects.bulk_update(changed.values(), SETTINGS)
+    convergence.attachments_changed({(row.agent_id, row.server_id) for row in new.values()})
+    return respecified_all(wanted, actor)
+
+
+def _attached(
+    said: AttachedServer, agent: Agent, server: MCPServer, having: Sequence[AgentMCPServer]
+) -> tuple[AgentMCPServer, list[AgentMCPServer]]:
+    """Return the row of what is attached, and all that the agent has with it."""
+    settings = said.model_dump(mode="json", exclude={"mcp_server_registration_id"})
+    there = next((row for row in having if row.server_id == server.id), None)
+    if there is None:
+        row = AgentMCPServer(id=new_id(), agent=agent, server=server, **settings)
+        return row, [*having, row]
+    row = copy(there)  # what was attached before it stays as the version before has it
+    for name in settings.keys() & said.model_fields_set:
+        setattr(row, name, settings[name])
+    return row, [row if one is there else one for one in having]
 
 
 def load_detach(command: DetachServer, actor: Actor) -> Subject:

@@ -1,72 +1,28 @@
-"""Register, describe, move, try, pin and archive MCP servers."""
+"""Describe, move, try, pin and archive MCP servers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self  # Any: JSON for the audit entry
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, ClassVar  # Any: JSON for the audit entry
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.utils import timezone
-from pydantic import AfterValidator, Field, model_serializer, model_validator
+from pydantic import Field, model_serializer
 
-from accounts.queries import ou_for
-from agents import convergence, delegating, pins, probing, queries
+from agents import convergence, delegating, pins, queries
 from agents.actions import Action
 from agents.commands.credentials import retire_credentials
+from agents.commands.registration import Url
 from agents.endpoints import origin_of
-from agents.models import Credential, DeploymentStatus, Discovery, MCPDeployment, MCPServer, ServerState
-from agents.queries.servers import deployment_to_face, discovery_for, server_for_archive, users_of_server
-from agents.spec import MAX_MCP_TOOLS, Description, DisplayName, McpToolName, Name, Part
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Conflict, Invalid, NameTaken, Stale
-from powerloom.kernel.refs import Actor, Target
-from powerloom.web.egress import fault_of_url
+from agents.models import AgentMCPServer, Credential, DeploymentStatus, MCPServer, ServerState
+from agents.queries.servers import server_for_archive, servers_for_use, users_of_server
+from agents.spec import MAX_MCP_TOOLS, Description, DisplayName, McpToolName, Part
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Conflict, Invalid, NotFound
+from powerloom.kernel.refs import Actor
 
-
-def _well_formed(url: str) -> str:
-    if fault := fault_of_url(url):
-        raise ValueError(fault)
-    return url
-
-
-Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://"), AfterValidator(_well_formed)]
 MOST_PINS = 2 * MAX_MCP_TOOLS  # a whole list, and as many that are gone
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
-
-
-class ServerFields(Part):
-    """What one says of a server of one's own. The URL is kept exactly as it was given."""
-
-    name: Name
-    display_name: DisplayName
-    description: Description | None = None
-    ou_id: UUID
-    url: Url
-
-
-class CreateServer(Command):
-    """Register an MCP server: a foreign one at its URL, or the face of a deployment made in the same set.
-
-    `discovery_id` names what a handshake found; its tools are pinned. Without one the server is unverified, and the
-    tools of the first listing that succeeds are.
-    """
-
-    action: ClassVar[str] = Action.MCP_SERVER_CREATE
-    id: UUID
-    ou_id: UUID
-    name: Name
-    display_name: DisplayName
-    description: Description | None = None
-    url: Url | Annotated[str, Field(max_length=0)] = ""
-    deployment_id: UUID | None = None
-    discovery_id: UUID | None = None
-
-    @model_validator(mode="after")
-    def _is_reached_one_way(self) -> Self:
-        if bool(self.url) == (self.deployment_id is not None):
-            raise ValueError("a server has a url, or a deployment serves it")
-        return self
 
 
 class ServerChanges(Part):
@@ -129,64 +85,39 @@ class ArchiveServer(Command):
     server_id: UUID
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a handshake found, if one was made. Not a row of the set: it never changes, and asking again makes another,
-    which must not tell the same asked registration from itself.
-    """
-
-    discovery: Discovery | None
-
-
-def load_create(command: CreateServer, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
-    deployment = deployment_to_face(actor, command.deployment_id) if command.deployment_id else None
-    found = discovery_for(actor, command.discovery_id) if command.discovery_id else None
-    target = Target("mcp_server", command.id, command.name, ou.organization_id, ou.path)
-    return Subject((ou, deployment, Found(found)), target)
+def load_updates(commands: Sequence[UpdateServer], actor: Actor) -> list[Found]:
+    servers = servers_for_use(actor, [command.server_id for command in commands])
+    # What a server says of itself is read by the agents that have it, and so by those that act for people.
+    further = delegating.needs_through(AgentMCPServer.objects.filter(server__in=servers), "server_id")
+    rows = [servers.get(command.server_id) for command in commands]
+    return [Subject(row, row.target(), needs=further.get(row.id, ())) if row else NotFound() for row in rows]
 
 
-@handles(CreateServer, load=load_create)
-def create_server(command: CreateServer, *, subject: Subject, actor: Actor) -> Change:
-    ou, deployment, handshake = subject.row
-    found: Discovery | None = handshake.discovery
-    _check_match(command, deployment, found)
-    server = MCPServer(
-        id=command.id,
-        organization_id=ou.organization_id,
-        ou=ou,
-        deployment=deployment,
-        probe_due_at=None if deployment else timezone.now(),
-        **command.model_dump(include={"name", "display_name", "description", "url"}),
-    )
-    server.server_name = _free_server_name(server)
-    _insert(server)
-    after = command.model_dump(mode="json", exclude={"id", "ou_id", "discovery_id"}) | {"ou_path": ou.path}
-    if found is not None:
-        probing.saw(server, found, pin=True)
-        after["tools"] = {tool["name"]: pins.definition_hash(tool) for tool in found.tools}
-        found.delete()
-    return Change(server, None, after | {"server_name": server.server_name})
+@handles_all(UpdateServer, load=load_updates)
+def update_servers(commands: Sequence[UpdateServer], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    written: dict[UUID, MCPServer] = {}
+    fields = {"generation"}
+    moved: dict[UUID, tuple[MCPServer, str]] = {}
 
+    def update(place: int) -> Change:
+        server, named = subjects[place].row, commands[place].changes.model_dump()
+        if "url" in named and server.is_managed:
+            raise Invalid("The fleet serves this server, at an address of its own.", field="url")
+        before = {name: getattr(server, name) for name in named}
+        for name, value in named.items():
+            setattr(server, name, value)
+        server.generation += 1
+        written[server.id] = server
+        fields.update(named)
+        if before.get("url") != named.get("url"):
+            moved.setdefault(server.id, (server, before["url"]))
+        return Change(server, before, named)
 
-def load_update(command: UpdateServer, actor: Actor) -> Subject:
-    server = queries.server_for_change(actor, command.server_id)
-    return Subject(server, server.target(), needs=_delegating(server))
-
-
-@handles(UpdateServer, load=load_update)
-def update_server(command: UpdateServer, *, subject: Subject, actor: Actor) -> Change:
-    server: MCPServer = subject.row
-    named = command.changes.model_dump()
-    if "url" in named and server.is_managed:
-        raise Invalid("The fleet serves this server, at an address of its own.", field="url")
-    before = {name: getattr(server, name) for name in named}
-    for name, value in named.items():
-        setattr(server, name, value)
-    _save(server, *named)
-    if before.get("url") != named.get("url"):
-        _move(server, before["url"])
-    return Change(server, before, named)
+    changes = each(len(commands), update)
+    MCPServer.objects.bulk_update(written.values(), sorted(fields))
+    if moved:
+        _move(moved.values())
+    return changes
 
 
 def load_probe(command: ProbeServer, actor: Actor) -> Subject:
@@ -239,7 +170,7 @@ def pin_tools(command: PinTools, *, subject: Subject, actor: Actor) -> Change:
 
 def _delegating(server: MCPServer) -> tuple[Need, ...]:
     """What a server says of itself is read by the agents that have it, and so by those that act for people."""
-    return delegating.needs_of_any(users_of_server(server), server.organization_id)
+    return delegating.needs_through(AgentMCPServer.objects.filter(server=server), "server_id").get(server.id, ())
 
 
 def load_archive(command: ArchiveServer, actor: Actor) -> Subject:
@@ -264,40 +195,19 @@ def archive_server(command: ArchiveServer, *, subject: Subject, actor: Actor) ->
     return Change(server, {"archived": False}, {"archived": True})
 
 
-def _check_match(command: CreateServer, deployment: MCPDeployment | None, found: Discovery | None) -> None:
-    if deployment is not None and (deployment.name, deployment.ou_id) != (command.name, command.ou_id):
-        raise Invalid("A deployment's server has its name and OU.", field="name")
-    if found is not None and found.url != command.url:
-        raise Stale("The handshake was made with another URL. Ask again.")
-
-
-def _free_server_name(server: MCPServer) -> str:
-    """Return its name towards CMA: its own when no live server of the organization has it, else with a mark."""
-    live = MCPServer.objects.filter(organization_id=server.organization_id, archived_at__isnull=True)
-    if live.filter(server_name=server.name).exists():
-        return f"{server.name}-{server.id.hex[-8:]}"
-    return server.name
-
-
-def _insert(server: MCPServer) -> None:
-    taken = NameTaken(f"There is an MCP server {server.name} in this OU already.", field="name")
-    if MCPServer.objects.filter(ou=server.ou, name=server.name, archived_at__isnull=True).exists():
-        raise taken
-    try:
-        server.save(force_insert=True)
-    except IntegrityError as error:  # another transaction took the name since we looked
-        raise taken from error
-
-
-def _move(server: MCPServer, earlier: str) -> None:
-    server.state, server.probe_error, server.probe_attempts = ServerState.UNVERIFIED, None, 0
-    server.probe_due_at = timezone.now()
-    server.save(update_fields=["state", "probe_error", "probe_attempts", "probe_due_at"])
-    pins.forget_listing(server)
-    if origin_of(earlier) != origin_of(server.url):
-        held = Credential.objects.filter(server=server, archived_at__isnull=True, voided_at__isnull=True)
-        held.update(voided_at=timezone.now())
-    convergence.server_moved(server)
+def _move(moved: Collection[tuple[MCPServer, str]]) -> None:
+    """What was seen at the earlier URLs says nothing of the servers at their new ones."""
+    now, servers = timezone.now(), [server for server, _ in moved]
+    for server in servers:
+        server.state, server.probe_error, server.probe_attempts = ServerState.UNVERIFIED, None, 0
+        server.probe_due_at = now
+    MCPServer.objects.bulk_update(servers, ["state", "probe_error", "probe_attempts", "probe_due_at"])
+    pins.forget_listings(servers)
+    away = [server.pk for server, earlier in moved if origin_of(earlier) != origin_of(server.url)]
+    if away:
+        held = Credential.objects.filter(server__in=away, archived_at__isnull=True, voided_at__isnull=True)
+        held.update(voided_at=now)
+    convergence.servers_moved(servers)
 
 
 def _save(server: MCPServer, *fields: str) -> None:

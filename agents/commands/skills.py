@@ -14,8 +14,16 @@ from accounts.models import OU
 from accounts.queries import ous_for
 from agents import convergence, delegating, queries
 from agents.actions import Action
-from agents.models import Skill, SkillType, SkillUpload, SkillVersion
-from agents.queries.skills import principals_following, trackers_of, upload_for, users_of, version_of, versions_of
+from agents.models import AgentSkill, Skill, SkillType, SkillUpload, SkillVersion
+from agents.queries.skills import (
+    following,
+    principals_following,
+    skills_for_use,
+    upload_for,
+    users_of,
+    versions_among,
+    versions_of,
+)
 from agents.spec import Description, DisplayName, Name, Part
 from powerloom.commands.naming import insert_named
 from powerloom.commands.registry import Change, Command, Found, Need, Subject, handles, handles_all
@@ -123,9 +131,12 @@ def create_skills(commands: Sequence[CreateSkill], *, subjects: Sequence[Subject
     ]
 
 
-def load_update(command: UpdateSkill, actor: Actor) -> Subject:
-    skill = queries.skill_for_change(actor, command.skill_id)
-    return Subject(skill, skill.target(), needs=delegating.needs_of_any(users_of(skill), skill.organization_id))
+def load_updates(commands: Sequence[UpdateSkill], actor: Actor) -> list[Found]:
+    skills = skills_for_use(actor, [command.skill_id for command in commands])
+    # What a skill says of itself is read by the agents that have it, and so by those that act for people.
+    further = delegating.needs_through(AgentSkill.objects.filter(skill__in=skills), "skill_id")
+    rows = [skills.get(command.skill_id) for command in commands]
+    return [Subject(row, row.target(), needs=further.get(row.id, ())) if row else NotFound() for row in rows]
 
 
 def load_skill(command: UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:
@@ -133,17 +144,25 @@ def load_skill(command: UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subj
     return Subject(skill, skill.target())
 
 
-@handles(UpdateSkill, load=load_update)
-def update_skill(command: UpdateSkill, *, subject: Subject, actor: Actor) -> Change:
-    skill: Skill = subject.row
-    named = command.changes.model_dump()
-    before = {name: getattr(skill, name) for name in named}
-    for name, value in named.items():
-        setattr(skill, name, value)
-    _save(skill, *named)
-    if before.get("display_name") != named.get("display_name"):
-        convergence.skill_changed(skill)
-    return Change(skill, before, named)
+@handles_all(UpdateSkill, load=load_updates)
+def update_skills(commands: Sequence[UpdateSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    changes, renamed = [], []
+    written, fields = {}, {"generation"}
+    for command, subject in zip(commands, subjects, strict=True):
+        skill: Skill = subject.row
+        named = command.changes.model_dump()
+        before = {name: getattr(skill, name) for name in named}
+        for name, value in named.items():
+            setattr(skill, name, value)
+        skill.generation += 1
+        written[skill.id] = skill
+        fields.update(named)
+        if before.get("display_name") != named.get("display_name"):
+            renamed.append(skill)
+        changes.append(Change(skill, before, named))
+    Skill.objects.bulk_update(written.values(), sorted(fields))
+    convergence.skills_changed(renamed)
+    return changes
 
 
 @handles(UploadSkillVersion, load=load_skill)
@@ -158,24 +177,41 @@ def upload_skill_version(command: UploadSkillVersion, *, subject: Subject, actor
     return Change(version, None, after | {"is_new": version.id == command.id})
 
 
-def load_activate(command: ActivateSkillVersion, actor: Actor) -> Subject:
-    skill = queries.skill_for_change(actor, command.skill_id)
-    version = version_of(skill, command.version_id)
-    target = skill.target()
-    theirs = [Need(Action.SKILL_USE, target, principal_id=who) for who in principals_following(skill)]
-    further = delegating.needs_of_any(trackers_of(skill), skill.organization_id)
-    return Subject((skill, version), target, needs=(Need(Action.SKILL_USE, target), *theirs, *further))
+def load_activates(commands: Sequence[ActivateSkillVersion], actor: Actor) -> list[Found]:
+    skills = skills_for_use(actor, [command.skill_id for command in commands])
+    versions = versions_among([command.version_id for command in commands])
+    followers = principals_following(skills)
+    further = delegating.needs_through(following(skills), "skill_id")
+    found: list[Found] = []
+    for command in commands:
+        skill, version = skills.get(command.skill_id), versions.get(command.version_id)
+        if skill is None or version is None or version.skill_id != skill.id:
+            found.append(NotFound())
+            continue
+        target = skill.target()
+        theirs = [Need(Action.SKILL_USE, target, principal_id=who) for who in followers.get(skill.id, ())]
+        needs = (Need(Action.SKILL_USE, target), *theirs, *further.get(skill.id, ()))
+        found.append(Subject((skill, version), target, needs=needs))
+    return found
 
 
-@handles(ActivateSkillVersion, load=load_activate)
-def activate_skill_version(command: ActivateSkillVersion, *, subject: Subject, actor: Actor) -> Change:
-    skill, version = subject.row
-    before = skill.current_version_id
-    if before != version.id:
-        skill.current_version = version
-        _save(skill, "current_version")
-        convergence.version_activated(skill)
-    return Change(skill, {"current_version_id": _text(before)}, {"current_version_id": str(version.id)})
+@handles_all(ActivateSkillVersion, load=load_activates)
+def activate_skill_versions(
+    commands: Sequence[ActivateSkillVersion], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    changes, moved = [], {}
+    for subject in subjects:
+        skill, version = subject.row
+        before = skill.current_version_id
+        if before != version.id:
+            skill.current_version = version
+            skill.generation += 1
+            moved[skill.id] = skill
+        changes.append(Change(skill, {"current_version_id": _text(before)}, {"current_version_id": str(version.id)}))
+    if moved:
+        Skill.objects.bulk_update(moved.values(), ["current_version", "generation"])
+        convergence.versions_activated(moved)
+    return changes
 
 
 @handles(ArchiveSkill, load=load_skill)
@@ -187,7 +223,7 @@ def archive_skill(command: ArchiveSkill, *, subject: Subject, actor: Actor) -> C
         raise Conflict(f"{skill.name} is attached to agents ({names}). Detach it first.")
     skill.archived_at = timezone.now()
     _save(skill, "archived_at")
-    convergence.skill_changed(skill, urgent=True)
+    convergence.skills_changed([skill], urgent=True)
     return Change(skill, {"archived": False}, {"archived": True})
 
 

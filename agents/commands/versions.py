@@ -63,11 +63,6 @@ def next_versions(
     return changes
 
 
-def changed_spec(agent: Agent, change: Callable[[AgentSpec], AgentSpec]) -> AgentSpec:
-    """Return the agent's spec after `change`. Raises `Invalid` naming the field when the whole is over a limit."""
-    return within_limits(change, queries.spec_of(agent))
-
-
 def within_limits(change: Callable[[AgentSpec], AgentSpec], spec: AgentSpec) -> AgentSpec:
     """Return the spec after `change`. Raises `Invalid` naming the field when the whole is over a limit."""
     try:

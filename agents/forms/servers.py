@@ -8,7 +8,8 @@ from uuid import UUID
 from django import forms
 
 from accounts.places import PlaceField, Places
-from agents.commands.servers import ServerChanges, ServerFields
+from agents.commands.registration import ServerFields
+from agents.commands.servers import ServerChanges
 from agents.mcp.template import Template
 from powerloom.web.forms import ConsoleForm, SchemaForm
 from powerloom.web.schemas import JsonSchemaForm

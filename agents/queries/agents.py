@@ -82,7 +82,16 @@ def spec_of(agent: Agent) -> AgentSpec:
 
 def attachments_of(agent: Agent) -> Sequence[AgentSkill]:
     """Return the agent's attached skills in the order in which they were attached."""
-    return list(AgentSkill.objects.filter(agent=agent).select_related("skill", "skill__ou").order_by("pk"))
+    return attachments_of_many([agent])[agent.id]
+
+
+def attachments_of_many(agents: Iterable[Agent]) -> dict[UUID, list[AgentSkill]]:
+    """As `attachments_of`, for many agents at once, by id; one query."""
+    found: dict[UUID, list[AgentSkill]] = {agent.id: [] for agent in agents}
+    rows = AgentSkill.objects.filter(agent__in=list(found)).select_related("skill", "skill__ou")
+    for row in rows.order_by("pk"):
+        found[row.agent_id].append(row)
+    return found
 
 
 def attachment_of(agent: Agent, skill: UUID | str) -> AgentSkill:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from accounts import rbac
 from agents.actions import Action
-from agents.models import Agent, Credential
+from agents.models import Credential
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
@@ -33,10 +34,13 @@ def credential_for_change(actor: Actor, credential_id: UUID) -> Credential:
     return _one(rows.select_for_update(of=("self",)), credential_id)
 
 
-def credentials_of(agent: Agent) -> QuerySet[Credential]:
-    """Return the live credentials of an agent that the caller already holds, with their servers."""
-    live = Credential.objects.filter(agent=agent, archived_at__isnull=True)
-    return live.select_related("agent__ou", "server__ou").order_by("pk")
+def credentials_of_many(agent_ids: Iterable[UUID]) -> dict[UUID, list[Credential]]:
+    """Return the live credentials of agents that the caller already holds, by agent, with their servers; one query."""
+    found: dict[UUID, list[Credential]] = {id_: [] for id_ in agent_ids}
+    live = Credential.objects.filter(agent__in=list(found), archived_at__isnull=True)
+    for credential in live.select_related("agent__ou", "server__ou").order_by("pk"):
+        found[credential.agent_id].append(credential)
+    return found
 
 
 def _one(rows: QuerySet[Credential], credential_id: UUID) -> Credential:

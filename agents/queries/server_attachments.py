@@ -7,25 +7,23 @@ from uuid import UUID
 
 from django.db.models import F
 
-from agents.models import Agent, AgentMCPServer, MCPServer, MCPTool
-from agents.queries.servers import servers_for_use
+from agents.models import Agent, AgentMCPServer, MCPTool
 from agents.spec import AttachedServer
 from powerloom.kernel.errors import NotFound
-from powerloom.kernel.refs import Actor
-
-
-def server_for_use(actor: Actor, server_id: UUID) -> MCPServer:
-    """Return a live MCP server that the actor may read, locked. Raises `NotFound`."""
-    found = servers_for_use(actor, [server_id]).get(server_id)
-    if found is None:
-        raise NotFound
-    return found
 
 
 def server_attachments_of(agent: Agent) -> Sequence[AgentMCPServer]:
     """Return the agent's attached servers in the order in which they were attached, with OU and deployment."""
-    rows = AgentMCPServer.objects.filter(agent=agent).select_related("server", "server__ou", "server__deployment")
-    return list(rows.order_by("pk"))
+    return server_attachments_of_many([agent])[agent.id]
+
+
+def server_attachments_of_many(agents: Iterable[Agent]) -> dict[UUID, list[AgentMCPServer]]:
+    """As `server_attachments_of`, for many agents at once, by id; one query."""
+    found: dict[UUID, list[AgentMCPServer]] = {agent.id: [] for agent in agents}
+    rows = AgentMCPServer.objects.filter(agent__in=list(found))
+    for row in rows.select_related("server", "server__ou", "server__deployment").order_by("pk"):
+        found[row.agent_id].append(row)
+    return found
 
 
 def server_attachment_of(agent: Agent, server_id: UUID) -> AgentMCPServer:

@@ -25,6 +25,11 @@ def server_for_read(actor: Actor, server_id: UUID) -> MCPServer:
     return _one(servers_visible_to(actor), server_id)
 
 
+def servers_for_read(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPServer]:
+    """Return those of the servers that the actor may read, by id; one query."""
+    return {server.id: server for server in servers_visible_to(actor).filter(pk__in=set(ids))}
+
+
 def server_for_change(actor: Actor, server_id: UUID) -> MCPServer:
     """As `server_for_read`, locked until the end of the transaction."""
     return _one(servers_visible_to(actor).select_for_update(of=("self",)), server_id)
@@ -43,7 +48,12 @@ def servers_for_use(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPServer]:
 
 def users_of_server(server: MCPServer) -> QuerySet[Agent]:
     """Return the live agents that have the server attached."""
-    attached = AgentMCPServer.objects.filter(server=server)
+    return users_of_servers([server])
+
+
+def users_of_servers(servers: Iterable[MCPServer]) -> QuerySet[Agent]:
+    """Return the live agents that have one of these servers attached."""
+    attached = AgentMCPServer.objects.filter(server__in=list(servers))
     return Agent.objects.filter(archived_at__isnull=True, pk__in=attached.values("agent_id"))
 
 
@@ -65,23 +75,26 @@ def tool_counts(ids: Iterable[UUID]) -> dict[UUID, tuple[int, int]]:
     return {row["server_id"]: (row["every"], row["on"]) for row in counted}
 
 
-def discovery_for(actor: Actor, discovery_id: UUID) -> Discovery:
-    """Return what a handshake found for the actor's organization. Raises `NotFound`."""
-    found = Discovery.objects.filter(Q(organization_id=actor.organization_id), pk=discovery_id).first()
-    if found is None:
-        raise NotFound
-    return found
+def discoveries_for(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Discovery]:
+    """Return what handshakes found for the actor's organization, by id; one query, if any is asked for."""
+    asked = set(ids)
+    return Discovery.objects.filter(Q(organization_id=actor.organization_id)).in_bulk(asked) if asked else {}
 
 
-def deployment_to_face(actor: Actor, deployment_id: UUID) -> MCPDeployment:
-    """Return a live deployment of the actor's organization that a registration is made for, in the same set of
-    commands. Raises `NotFound`.
+def deployments_to_face(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPDeployment]:
+    """Return the live deployments of the actor's organization that registrations are made for, in the same set of
+    commands, by id, locked in the order of their ids; one query, if any is asked for.
     """
+    asked = set(ids)
     rows = MCPDeployment.objects.filter(Q(organization_id=actor.organization_id), archived_at__isnull=True)
-    found = rows.filter(pk=deployment_id).select_for_update(of=("self",)).first()
-    if found is None:
-        raise NotFound
-    return found
+    locked = rows.filter(pk__in=asked).order_by("pk").select_for_update(of=("self",))
+    return {deployment.id: deployment for deployment in locked} if asked else {}
+
+
+def taken_server_names(organization_id: UUID, names: Iterable[str]) -> set[str]:
+    """Return which of these names live servers of the organization have towards CMA; one query."""
+    live = MCPServer.objects.filter(organization_id=organization_id, archived_at__isnull=True)
+    return set(live.filter(server_name__in=set(names)).values_list("server_name", flat=True))
 
 
 def may_register(actor: Actor, ou_id: UUID) -> bool:

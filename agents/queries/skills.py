@@ -56,6 +56,12 @@ def version_of(skill: Skill, version_id: UUID) -> SkillVersion:
     return version
 
 
+def skills_of_versions(ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Return of which skill each of these versions is; one that is not there is absent. One query, if any is asked."""
+    asked = set(ids)
+    return dict(SkillVersion.objects.filter(pk__in=asked).values_list("pk", "skill_id")) if asked else {}
+
+
 def version_numbered(skill: Skill, number: int) -> SkillVersion | None:
     """Return the version of this number, None where there is none."""
     return versions_of(skill).filter(number=number).first()
@@ -69,8 +75,18 @@ def content_of(version: SkillVersion) -> bytes:
 
 def trackers_of(skill: Skill) -> QuerySet[Agent]:
     """Return the live agents whose attachment follows the skill's current version."""
-    following = AgentSkill.objects.filter(skill=skill, skill_version__isnull=True)
-    return Agent.objects.filter(archived_at__isnull=True, pk__in=following.values("agent_id"))
+    return Agent.objects.filter(pk__in=following([skill.id]).values("agent_id"))
+
+
+def following(skill_ids: Iterable[UUID]) -> QuerySet[AgentSkill]:
+    """Return the attachments of these skills, to live agents, that follow their current versions."""
+    rows = AgentSkill.objects.filter(skill__in=list(skill_ids), skill_version__isnull=True)
+    return rows.filter(agent__archived_at__isnull=True)
+
+
+def versions_among(ids: Iterable[UUID]) -> dict[UUID, SkillVersion]:
+    """Return those of the versions that are there, by id, without the archives."""
+    return SkillVersion.objects.defer("archive").in_bulk(set(ids))
 
 
 def users_of(skill: Skill) -> QuerySet[Agent]:
@@ -80,10 +96,16 @@ def users_of(skill: Skill) -> QuerySet[Agent]:
     )
 
 
-def principals_following(skill: Skill) -> set[UUID]:
-    """Return whose rights lend the skill's current version to agents: owners, and service agents themselves."""
-    rows = trackers_of(skill).values_list("agent_kind", "owner_principal_id", "pk")
-    return {owner if kind == AgentKind.USER else agent for kind, owner, agent in rows}
+def principals_following(skill_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
+    """Return whose rights lend the skills' current versions to agents, owners and service agents themselves, by skill;
+    one query.
+    """
+    found: dict[UUID, set[UUID]] = {}
+    agents = following(skill_ids).values_list("skill_id", "agent__agent_kind", "agent__owner_principal_id", "agent_id")
+    for skill, kind, owner, agent in agents:
+        if skill:
+            found.setdefault(skill, set()).add(owner if kind == AgentKind.USER else agent)
+    return found
 
 
 def upload_for(actor: Actor, upload_id: UUID) -> SkillUpload:
@@ -111,9 +133,13 @@ def version_like(actor: Actor, skill_id: UUID, upload_id: UUID) -> SkillVersion:
 
 def grants_of(skill: Skill) -> QuerySet[Binding]:
     """Return the live grants of this one skill."""
-    return Binding.objects.filter(
-        resource_id=skill.id, ended_at__isnull=True, decision_type=DecisionType.ALLOW
-    ).select_related("principal", "role", "scope_ou")
+    return grants_of_many([skill.id])
+
+
+def grants_of_many(ids: Iterable[UUID]) -> QuerySet[Binding]:
+    """Return the live grants of these skills."""
+    rows = Binding.objects.filter(resource_id__in=list(ids), ended_at__isnull=True, decision_type=DecisionType.ALLOW)
+    return rows.select_related("principal", "role", "scope_ou")
 
 
 def grant_of(skill: Skill, grant_id: UUID) -> Binding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol  # Any: the extra columns that move together with the status
 from uuid import UUID
 
@@ -28,10 +29,16 @@ def transition(row: Any, to: str, **columns: Any) -> None:
 
     Raises `AlreadyDecided` when the row is no longer in a state that may move there.
     """
-    model: type[Model] = type(row)
+    transition_all([row], to, **columns)
+
+
+def transition_all(rows: Sequence[Any], to: str, **columns: Any) -> None:
+    """As `transition`, for rows of one model, at least one, in one UPDATE: all of them move, or none."""
+    model: type[Model] = type(rows[0])
     manager: Manager[Any] = model._default_manager
-    moved = manager.filter(pk=row.pk, status__in=sources(row.MOVES, to)).update(status=to, **columns)
-    if moved != 1:
+    movable = manager.filter(pk__in=[row.pk for row in rows], status__in=sources(rows[0].MOVES, to))
+    if movable.update(status=to, **columns) != len(rows):
         raise AlreadyDecided(f"This {model._meta.verbose_name} can no longer become {to}.", wanted=to)
-    for name, value in {"status": to, **columns}.items():
-        setattr(row, name, value)
+    for row in rows:
+        for name, value in {"status": to, **columns}.items():
+            setattr(row, name, value)

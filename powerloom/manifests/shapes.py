@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from accounts.names import Description, DisplayName, Name
-from agents.commands.servers import Url
+from agents.commands.registration import Url
 from agents.mcp.catalog import Kind as TemplateKind
 from agents.models import AgentKind, SkillType
 from agents.spec import Description as LongDescription

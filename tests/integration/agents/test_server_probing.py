@@ -61,7 +61,7 @@ def test_the_first_listing_of_an_unverified_server_is_pinned_and_later_ones_are_
 
 def test_a_server_that_moved_is_held_to_its_pins(world: World, foreign: Foreign) -> None:
     server = again(register_server(world.alice, world.engineering, url=foreign.url))
-    pins.forget_listing(server)
+    pins.forget_listings([server])
     foreign.tools = [tool("search", "Another.")]
     again(server)
     assert tool_counts([server.id]) == {server.id: (1, 0)}

@@ -10,7 +10,7 @@ from django.utils import timezone
 from agents import bearers
 from agents.commands import ArchiveAgent, DeleteCredential, ResetCredentialSync
 from agents.commands.credentials import retire_credentials
-from agents.convergence import credentials_changed, server_moved
+from agents.convergence import credentials_changed, servers_moved
 from agents.endpoints import endpoint_of
 from agents.expiry import expire
 from agents.models import Agent, AgentMCPServer, Credential, MCPServer, WithheldServer
@@ -207,14 +207,14 @@ def test_a_url_that_moves_within_its_origin_makes_the_credential_anew(
     [before] = in_vault(cma)
     server.url = "https://mcp.example.com/v2/mcp"
     server.save()
-    server_moved(server)
+    servers_moved([server])
     engine.tick(clock=clock)
     [after] = in_vault(cma)
     assert (after["auth"]["mcp_server_url"], cma.token(after["id"])) == (server.url, "theirs")
     assert after["id"] != before["id"]
     server.url = "https://elsewhere.example.com/v2/mcp"
     server.save()
-    server_moved(server)
+    servers_moved([server])
     engine.tick(clock=clock)
     assert in_vault(cma) == []
     rotate(world.alice, Credential.objects.get(), token="theirs, of the new place".replace(" ", "-"))
