@@ -116,6 +116,19 @@ def first_people(demands: Sequence[Demand], *, but: Sequence[str], most: int) ->
     ]
 
 
+def counts(demands: Sequence[Demand]) -> list[int]:
+    """Return how many active people could decide each of these demands, which name a role or a group; two queries."""
+    naming = _principals_named(demands)
+    active = User.objects.filter(is_active=True).values("pk")
+    speaking = PrincipalClosure.objects.filter(
+        principal_id__in=set().union(*naming.values()), member_id__in=active
+    ).values_list("principal_id", "member_id")
+    people_of: dict[UUID, set[UUID]] = {}
+    for principal, member in speaking:
+        people_of.setdefault(principal, set()).add(member)
+    return [len(set().union(*(people_of.get(id_, set()) for id_ in naming[_named(demand)]))) for demand in demands]
+
+
 Named = tuple[UUID, UUID | None, UUID | None, UUID | None]
 
 

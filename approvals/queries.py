@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -40,6 +40,12 @@ def policy_for_read(actor: Actor, policy_id: UUID) -> ApprovalPolicy:
 def policy_for_change(actor: Actor, policy_id: UUID) -> ApprovalPolicy:
     """As `policy_for_read`, locked until the end of the transaction."""
     return _one(policies_visible_to(actor).select_for_update(of=("self",)), policy_id)
+
+
+def policies_for_change(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, ApprovalPolicy]:
+    """As `policy_for_change`, for many at once, by id, locked in the order of their ids; the unseen are absent."""
+    rows = policies_visible_to(actor).filter(pk__in=set(ids)).order_by("pk").select_for_update(of=("self",))
+    return {policy.id: policy for policy in rows}
 
 
 def requests_visible_to(actor: Actor) -> QuerySet[ApprovalRequest]:

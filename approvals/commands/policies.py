@@ -7,6 +7,8 @@ the work it guards.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self  # Any: audit payloads are JSON
 from uuid import UUID
 
@@ -14,21 +16,34 @@ from django.db import IntegrityError
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
-from accounts.models import OU
+from accounts.models import OU, Group, Role
 from accounts.names import Name
-from accounts.queries import group_for, ou_for, role_for
+from accounts.queries import groups_for, ous_for, roles_for
 from accounts.rbac import shown
 from accounts.roles import known_actions
 from approvals import conditions, eligibility, patterns, queries
 from approvals.actions import Action
 from approvals.models import ApprovalPolicy, Demand
 from approvals.models.policies import DEFAULT_TTL_SECONDS
-from powerloom.commands.registry import Change, Command, Need, Subject, handles
-from powerloom.kernel.errors import Invalid, NameTaken, Stale
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.kernel.errors import Invalid, NameTaken, NotFound, PowerloomError, Stale
 from powerloom.kernel.refs import Actor, Target
 
 MOST_QUORUM = 20
 SHORTEST_TTL, LONGEST_TTL = 60, 90 * 24 * 3600  # seconds
+CHANGED = [
+    "description",
+    "action_pattern",
+    "condition",
+    "approver_role",
+    "approver_group",
+    "quorum",
+    "ttl_seconds",
+    "justification_required",
+    "is_on",
+    "generation",
+    "updated_at",
+]
 
 Pattern = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z_]*:(\*|[a-z][a-z_]*))$", max_length=100)]
 Condition = Annotated[str, Field(max_length=conditions.LONGEST)]
@@ -121,54 +136,86 @@ class SwitchOffPolicy(Command):
     reason: Reason
 
 
-def load_create(command: CreatePolicy, actor: Actor) -> Subject:
-    scope = ou_for(actor, command.scope_ou_id)
+def load_creates(commands: Sequence[CreatePolicy], actor: Actor) -> list[Found]:
+    scopes = ous_for(actor, [command.scope_ou_id for command in commands])
+    above = _above(scopes.values(), actor)
+    approvers = Approvers.of(commands, actor)
+    return [_to_make(command, scopes.get(command.scope_ou_id), above, approvers) for command in commands]
+
+
+def _to_make(
+    command: CreatePolicy, scope: OU | None, above: Mapping[UUID, tuple[Need, ...]], approvers: Approvers
+) -> Found:
+    if scope is None:
+        return NotFound()
+    try:
+        _check(command.action_pattern, command.condition)
+        rows = (scope, *approvers.named(command))
+    except PowerloomError as error:
+        return error
     target = Target("approval_policy", command.id, command.name, scope.organization_id, scope.path)
-    _check(command.action_pattern, command.condition)
-    rows = (scope, *_approver(actor, command.approver_role_id, command.approver_group_id))
-    return Subject(rows, target, needs=(_above(scope),))
+    return Subject(rows, target, needs=above[scope.id])
 
 
-@handles(CreatePolicy, load=load_create, changes_access=True)
-def create_policy(command: CreatePolicy, *, subject: Subject, actor: Actor) -> Change:
-    scope, role, group = subject.row
-    fields = command.model_dump(exclude={"id", "scope_ou_id", "approver_role_id", "approver_group_id"})
-    policy = ApprovalPolicy(
+@handles_all(CreatePolicy, load=load_creates, changes_access=True)
+def create_policies(commands: Sequence[CreatePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    policies = [_new(command, *subject.row) for command, subject in zip(commands, subjects, strict=True)]
+    _insert(policies)
+    return [Change(policy, None, _described(policy)) for policy in policies]
+
+
+def _new(command: CreatePolicy, scope: OU, role: Role | None, group: Group | None) -> ApprovalPolicy:
+    return ApprovalPolicy(
         id=command.id,
         organization_id=scope.organization_id,
         scope_ou=scope,
         scope_path=scope.path,
         approver_role=role,
         approver_group=group,
-        **fields,
+        **command.model_dump(exclude={"id", "scope_ou_id", "approver_role_id", "approver_group_id"}),
     )
-    _check_satisfiable(policy)
-    _insert(policy)
-    return Change(policy, None, _described(policy))
 
 
-def load_policy(command: UpdatePolicy | ArchivePolicy, actor: Actor) -> Subject:
+def load_updates(commands: Sequence[UpdatePolicy], actor: Actor) -> list[Found]:
+    policies = queries.policies_for_change(actor, [command.policy_id for command in commands])
+    above = _above([policy.scope_ou for policy in policies.values()], actor)
+    rows = [policies.get(command.policy_id) for command in commands]
+    return [Subject(row, row.target(), needs=above[row.scope_ou_id]) if row else NotFound() for row in rows]
+
+
+@handles_all(UpdatePolicy, load=load_updates, changes_access=True)
+def update_policies(commands: Sequence[UpdatePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    approvers = Approvers.of([command.changes for command in commands], actor)
+
+    def update(place: int) -> tuple[ApprovalPolicy, Change]:
+        command, policy = commands[place], subjects[place].row
+        if command.generation is not None and command.generation != policy.generation:
+            raise Stale(
+                f"{policy.name} was changed meanwhile. Read it again, then decide.", generation=policy.generation
+            )
+        before = _described(policy)
+        named = command.changes.model_dump()
+        approver = {name: named.pop(name, None) for name in ("approver_role_id", "approver_group_id")}
+        for name, value in named.items():
+            setattr(policy, name, value)
+        if any(approver.values()):
+            policy.approver_role, policy.approver_group = approvers.named(command.changes)
+        _check(policy.action_pattern, policy.condition)
+        policy.generation += 1
+        return policy, Change(policy, before, _described(policy))
+
+    done = each(len(commands), update)
+    _check_satisfiable([policy for policy, _ in done])
+    changed = {policy.pk: policy for policy, _ in done}
+    for policy in changed.values():
+        policy.updated_at = timezone.now()
+    ApprovalPolicy.objects.bulk_update(changed.values(), CHANGED)
+    return [change for _, change in done]
+
+
+def load_policy(command: ArchivePolicy, actor: Actor) -> Subject:
     policy = queries.policy_for_change(actor, command.policy_id)
-    return Subject(policy, policy.target(), needs=(_above(policy.scope_ou),))
-
-
-@handles(UpdatePolicy, load=load_policy, changes_access=True)
-def update_policy(command: UpdatePolicy, *, subject: Subject, actor: Actor) -> Change:
-    policy: ApprovalPolicy = subject.row
-    if command.generation is not None and command.generation != policy.generation:
-        raise Stale(f"{policy.name} was changed meanwhile. Read it again, then decide.", generation=policy.generation)
-    before = _described(policy)
-    named = command.changes.model_dump()
-    approver = {name: named.pop(name, None) for name in ("approver_role_id", "approver_group_id")}
-    for name, value in named.items():
-        setattr(policy, name, value)
-    if any(approver.values()):
-        policy.approver_role, policy.approver_group = _approver(actor, **approver)
-    _check(policy.action_pattern, policy.condition)
-    _check_satisfiable(policy)
-    policy.generation += 1
-    policy.save()
-    return Change(policy, before, _described(policy))
+    return Subject(policy, policy.target(), needs=_above([policy.scope_ou], actor)[policy.scope_ou_id])
 
 
 @handles(ArchivePolicy, load=load_policy, changes_access=True)
@@ -193,16 +240,34 @@ def switch_off_policy(command: SwitchOffPolicy, *, subject: Subject, actor: Acto
     return Change(policy, before, {"is_on": False, "reason": command.reason})
 
 
-def _above(scope: OU) -> Need:
-    """Whoever manages a policy does so from above its scope; at the root there is nothing above."""
-    place = scope.parent or scope
-    return Need(Action.APPROVAL_POLICY_MANAGE, place.target())
+def _above(scopes: Collection[OU], actor: Actor) -> dict[UUID, tuple[Need, ...]]:
+    """Whoever manages a policy does so from above its scope; at the root there is nothing above. One query."""
+    parents = ous_for(actor, [scope.parent_id for scope in scopes if scope.parent_id])
+    places = {scope.id: parents[scope.parent_id] if scope.parent_id else scope for scope in scopes}
+    return {id_: (Need(Action.APPROVAL_POLICY_MANAGE, place.target()),) for id_, place in places.items()}
 
 
-def _approver(actor: Actor, approver_role_id: UUID | None, approver_group_id: UUID | None) -> tuple[Any, Any]:
-    role = role_for(actor, approver_role_id) if approver_role_id else None
-    group = group_for(actor, approver_group_id) if approver_group_id else None
-    return role, group
+@dataclass(frozen=True)
+class Approvers:
+    """The roles and groups that some policies name, as far as they are there."""
+
+    roles: Mapping[UUID, Role]
+    groups: Mapping[UUID, Group]
+
+    @classmethod
+    def of(cls, said: Sequence[PolicyFields | PolicyChanges], actor: Actor) -> Approvers:
+        """Load them; three queries at most."""
+        roles = {one.approver_role_id for one in said if one.approver_role_id}
+        groups = {one.approver_group_id for one in said if one.approver_group_id}
+        return cls(roles_for(actor, roles) if roles else {}, groups_for(actor, groups) if groups else {})
+
+    def named(self, said: PolicyFields | PolicyChanges) -> tuple[Role | None, Group | None]:
+        """Return the role and the group that are named. Raises `NotFound`."""
+        role = self.roles.get(said.approver_role_id) if said.approver_role_id else None
+        group = self.groups.get(said.approver_group_id) if said.approver_group_id else None
+        if (said.approver_role_id and role is None) or (said.approver_group_id and group is None):
+            raise NotFound
+        return role, group
 
 
 def _check(pattern: str, condition: str) -> None:
@@ -211,15 +276,22 @@ def _check(pattern: str, condition: str) -> None:
         raise Invalid(f"No action matches {pattern}.", field="action_pattern")
 
 
-def _check_satisfiable(policy: ApprovalPolicy) -> None:
-    """Raise `Invalid` when fewer people could decide than the quorum asks, one of whom may be the requester."""
-    if not policy.is_on:
-        return
-    demand = Demand(
-        ou=policy.scope_ou, approver_role_id=policy.approver_role_id, approver_group_id=policy.approver_group_id
+def _check_satisfiable(policies: Sequence[ApprovalPolicy]) -> None:
+    """Raise `Invalid` for those where fewer people could decide than the quorum asks, one of whom may be the requester.
+
+    Two queries for any number of them.
+    """
+    able = eligibility.counts(
+        [
+            Demand(ou=one.scope_ou, approver_role_id=one.approver_role_id, approver_group_id=one.approver_group_id)
+            for one in policies
+        ]
     )
-    able = eligibility.people(demand).count()
-    if able < policy.quorum:
+    each(len(policies), lambda place: _check_quorum(policies[place], able[place]))
+
+
+def _check_quorum(policy: ApprovalPolicy, able: int) -> None:
+    if policy.is_on and able < policy.quorum:
         raise Invalid(
             f"Nobody could approve this: {policy.quorum} of {policy.approver} are asked on {shown(policy.scope_path)}, "
             f"and there are {able}. Name others, or give the role to somebody first.",
@@ -227,17 +299,29 @@ def _check_satisfiable(policy: ApprovalPolicy) -> None:
         )
 
 
-def _insert(policy: ApprovalPolicy) -> None:
-    taken = NameTaken(f"There is an approval policy {policy.name} already.", field="name")
+def _insert(policies: Sequence[ApprovalPolicy]) -> None:
+    """Insert new policies that somebody can decide for, under names that are free in the organization."""
+    _check_satisfiable(policies)
     live = ApprovalPolicy.objects.filter(
-        organization_id=policy.organization_id, name=policy.name, archived_at__isnull=True
+        organization_id=policies[0].organization_id, name__in=[policy.name for policy in policies]
     )
-    if live.exists():
-        raise taken
+    taken = set(live.filter(archived_at__isnull=True).values_list("name", flat=True))
+
+    def check_name(place: int) -> None:
+        name = policies[place].name
+        if name in taken:
+            raise _name_taken(name)
+        taken.add(name)
+
+    each(len(policies), check_name)
     try:
-        policy.save(force_insert=True)
+        ApprovalPolicy.objects.bulk_create(policies)
     except IntegrityError as error:  # another transaction took the name since we looked
-        raise taken from error
+        raise _name_taken(" or ".join(policy.name for policy in policies[:3])) from error
+
+
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(f"There is an approval policy {name} already.", field="name")
 
 
 def _described(policy: ApprovalPolicy) -> dict[str, Any]:
