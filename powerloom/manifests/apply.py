@@ -86,19 +86,23 @@ def _alone(step: Step, commands: Sequence[Command], actor: Actor, unmade: Mappin
 def _shake_hands(plan: Plan, actor: Actor, *, strict: bool) -> None:
     """Look at every foreign server that is to be registered; one that does not answer is registered unverified."""
     assert actor.organization_id is not None, "whoever applies belongs to an organization"
-    for step in plan.steps:
-        for place, command in enumerate(step.commands):
-            if not isinstance(command, CreateServer) or not command.url:
-                continue
-            try:
-                discovery_id = probing.discover(command.url, organization_id=actor.organization_id)
-            except HandshakeFailed as failed:
-                words = f"The MCP handshake failed at {failed.step}: {failed.words}."
-                if strict:
-                    raise Invalid(f"Line {step.document.raw.line}: {words}", field="manifest") from failed
-                step.warnings.append(f"{words} It is registered as unverified and looked at again.")
-            else:
-                step.commands[place] = command.model_copy(update={"discovery_id": discovery_id})
+    asked = [
+        (step, place, command)
+        for step in plan.steps
+        for place, command in enumerate(step.commands)
+        if isinstance(command, CreateServer) and command.url
+    ]
+    if not asked:
+        return
+    answers = probing.discover_each([command.url for _, _, command in asked], organization_id=actor.organization_id)
+    for (step, place, command), found in zip(asked, answers, strict=True):
+        if not isinstance(found, HandshakeFailed):
+            step.commands[place] = command.model_copy(update={"discovery_id": found})
+            continue
+        words = f"The MCP handshake failed at {found.step}: {found.words}."
+        if strict:
+            raise Invalid(f"Line {step.document.raw.line}: {words}", field="manifest") from found
+        step.warnings.append(f"{words} It is registered as unverified and looked at again.")
 
 
 def _unfit(plan: Plan) -> Invalid:

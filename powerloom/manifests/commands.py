@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Any, ClassVar  # Any: metadata is the JSON of a document
 from uuid import UUID, uuid5
 
@@ -9,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from accounts.models import Membership
 from accounts.names import Name
-from accounts.queries import ou_for
+from accounts.queries import ous_for
 from agents.models import AgentMCPServer, AgentSkill
-from powerloom.commands.registry import Change, Command, Subject, handles
+from powerloom.commands.registry import Change, Command, Found, Subject, handles_all
+from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor, Target
 from powerloom.manifests.actions import Action
 from powerloom.manifests.models import SetMember
@@ -49,30 +52,44 @@ class RecordMembers(Command):
     left: list[Member] = []
 
 
-def load_ou(command: RecordMembers, actor: Actor) -> Subject:
-    ou = ou_for(actor, command.ou_id)
-    set_id = uuid5(ou.organization_id, command.set_name)
-    return Subject(ou, Target("manifest_set", set_id, command.set_name, ou.organization_id, ou.path))
+def load_ous(commands: Sequence[RecordMembers], actor: Actor) -> list[Found]:
+    ous = ous_for(actor, [command.ou_id for command in commands])
+    found: list[Found] = []
+    for command in commands:
+        ou = ous.get(command.ou_id)
+        if ou is None:
+            found.append(NotFound())
+            continue
+        set_id = uuid5(ou.organization_id, command.set_name)
+        found.append(Subject(ou, Target("manifest_set", set_id, command.set_name, ou.organization_id, ou.path)))
+    return found
 
 
-@handles(RecordMembers, load=load_ou)
-def record_members(command: RecordMembers, *, subject: Subject, actor: Actor) -> Change:
-    ou = subject.row
-    mine = SetMember.objects.filter(organization_id=ou.organization_id, set_name=command.set_name)
-    mine.filter(ou=ou, key__in=[one.text for one in command.left]).delete()
+@handles_all(RecordMembers, load=load_ous)
+def record_members(commands: Sequence[RecordMembers], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    left = {(command.set_name, command.ou_id, one.text) for command in commands for one in command.left}
+    organization_id = subjects[0].row.organization_id
+    held = SetMember.objects.filter(organization_id=organization_id, key__in=[key for _, _, key in left])
+    gone = [row.pk for row in held if (row.set_name, row.ou_id, row.key) in left]
+    SetMember.objects.filter(pk__in=gone).delete()
+    known = iter(_known([one for command in commands for one in command.joined]))
     rows = [
         SetMember(
-            organization_id=ou.organization_id,
-            ou=ou,
+            organization_id=organization_id,
+            ou=subject.row,
             set_name=command.set_name,
             kind=one.kind,
             key=one.text,
             metadata=one.metadata,
         )
-        for one in _known(command.joined)
+        for command, subject in zip(commands, subjects, strict=True)
+        for one in islice(known, len(command.joined))
     ]
     SetMember.objects.bulk_create(rows, ignore_conflicts=True)
-    return Change(ou, {"left": _named(command.left)}, {"joined": _named(command.joined)})
+    return [
+        Change(subject.row, {"left": _named(command.left)}, {"joined": _named(command.joined)})
+        for command, subject in zip(commands, subjects, strict=True)
+    ]
 
 
 def _known(members: list[Member]) -> list[Member]:

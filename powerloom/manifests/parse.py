@@ -5,7 +5,7 @@ Text that is hostile ends here: not UTF-8, nested too deep, or grown by aliases 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any  # a document's JSON value
 
@@ -17,7 +17,8 @@ from powerloom.kernel.errors import Invalid
 from powerloom.web.bodies import fault_of_json
 
 MOST_DOCUMENTS = 2000
-MOST_NODES = 50_000  # with every alias written out
+MOST_NODES = 50_000  # of a document, with every alias written out
+MOST_NODES_IN_ALL = 500_000
 DEEPEST = 32
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
@@ -49,7 +50,7 @@ def read(text: bytes) -> list[Raw]:
     try:
         _refuse_depths(plain)
         nodes = [node for node in yaml.compose_all(plain, Loader=Loader) if node is not None]
-        found = [raw for node in nodes for raw in _documents(node)]
+        found = list(_documents(nodes))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         if mark and error.context_mark and mark.line > plain.count("\n"):  # beyond the end: say where it began
@@ -78,20 +79,31 @@ def _refuse_depths(text: str) -> None:
             depth -= 1
 
 
-def _documents(node: Node) -> Iterator[Raw]:
+def _documents(nodes: Iterable[Node]) -> Iterator[Raw]:
     """A document is a mapping; a JSON array is several of them."""
-    items = node.value if isinstance(node, SequenceNode) else [node]
-    for item in items:
+    sizes = 0
+    for item in _items(nodes):
         if not isinstance(item, MappingNode):
             raise _at(item.start_mark, "a document is a mapping with apiVersion, kind, metadata and spec")
-        if _size(item, {}, 0) > MOST_NODES:
+        size = _size(item, {}, 0)
+        sizes += size
+        if size > MOST_NODES:
             raise _at(item.start_mark, f"with its aliases written out it has more than {MOST_NODES} values")
+        if sizes > MOST_NODES_IN_ALL:
+            raise _at(
+                item.start_mark, f"with all aliases written out the manifest has more than {MOST_NODES_IN_ALL} values"
+            )
         lines: Lines = {}
         _note(item, (), lines)
         value = yaml.SafeLoader("").construct_document(item)
         if fault := fault_of_json(value):
             raise _at(item.start_mark, fault)
         yield Raw(value, item.start_mark.line + 1, lines)
+
+
+def _items(nodes: Iterable[Node]) -> Iterator[Node]:
+    for node in nodes:
+        yield from node.value if isinstance(node, SequenceNode) else [node]
 
 
 def _size(node: Node, known: dict[int, int], depth: int) -> int:

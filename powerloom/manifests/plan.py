@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from accounts.models import Sealed
 from agents.commands import (
     ActivateSkillVersion,
     ArchiveServer,
@@ -101,6 +102,7 @@ def plan(text: bytes, actor: Actor, wish: Wish) -> Plan:
     gone = membership.documents(documents) if membership and wish.prune else []
     scene = Scene(actor, [*documents, *gone])
     planned = Plan(_steps(documents, scene, wish) + _pruned(gone, scene, membership), scene, membership)
+    Sealed.objects.bulk_create(scene.sealed)
     _try(planned, actor)
     return planned
 

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts import queries as accounts
-from accounts.models import OU, Binding, DecisionType, Membership, Role
+from accounts.models import OU, Binding, DecisionType, Membership, Role, Sealed
 from agents import queries as agents
 from agents.models import Agent, AgentMCPServer, AgentSkill, AgentVersion, Credential
 from agents.queries import latest_versions
@@ -36,11 +36,14 @@ class Missing(Exception):
 
 
 class Scene:
-    """What is there for one actor and a set of documents. `made` is what the set itself makes, by kind and address."""
+    """What is there for one actor and a set of documents. `made` is what the set itself makes, by kind and address;
+    `sealed`, the values that its commands will take, not yet inserted.
+    """
 
     def __init__(self, actor: Actor, documents: Sequence[Document]) -> None:
         self.actor = actor
         self.made: dict[tuple[str, str], UUID] = {}
+        self.sealed: list[Sealed] = []
         self._documents = documents
         self._named = _names(documents)
 

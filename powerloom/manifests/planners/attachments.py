@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from agents.commands import AttachServer, AttachSkill, CreateCredential
-from agents.minting import sealed_bearer
+from agents.minting import unsaved_bearer
 from agents.spec import AttachedServer, AttachedSkill
 from powerloom.commands.registry import Command
 from powerloom.kernel.ids import new_id
@@ -55,10 +55,11 @@ def minted(scene: Scene, agent_id: UUID, server_id: UUID) -> list[Command]:
         return []
     assert scene.actor.organization_id is not None, "whoever applies belongs to an organization"
     credential_id = scene.credentials[agent_id, server_id] = new_id()
-    sealed_id, bearer_hash = sealed_bearer(scene.actor.organization_id)
+    value, bearer_hash = unsaved_bearer(scene.actor.organization_id)
+    scene.sealed.append(value)
     return [
         CreateCredential(
-            id=credential_id, agent_id=agent_id, server_id=server_id, sealed_id=sealed_id, bearer_hash=bearer_hash
+            id=credential_id, agent_id=agent_id, server_id=server_id, sealed_id=value.id, bearer_hash=bearer_hash
         )
     ]
 

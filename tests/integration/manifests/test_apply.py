@@ -23,10 +23,15 @@ metadata: {name: b, parent_ou_path: /acme/b/a}
 kind: OU
 metadata: {name: a, parent_ou_path: /acme/a/b}
 """
-NAMES = "abcdefghi"
-BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(NAMES)
-)
+
+
+def bomb(names: str) -> str:
+    return "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(names)
+    )
+
+
+BOMB, MANY_SMALL_ONES = bomb("abcdefghi"), "---\n".join([bomb("abcd")] * 100)
 
 
 def verbs(answer: Any) -> set[str]:
@@ -170,6 +175,7 @@ def test_a_policy_holds_the_whole_set_as_one_request(world: World) -> None:
             "aliases",
             1,
         ),
+        (MANY_SMALL_ONES, "all aliases", 301),
         ("a: &a [*a]", "", 1),
         ("kind: OU\nmetadata: " + "[" * 100 + "]" * 100, "deep", 2),
     ],
