@@ -15,7 +15,7 @@ from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of, perform
 from powerloom.web.lists import listing
-from sessions import delegation_api, queries, tickets
+from sessions import chats, delegation_api, queries, tickets
 from sessions.commands import (
     CloseSession,
     ConfirmToolUse,
@@ -31,7 +31,16 @@ from sessions.commands.entries import MessageFields
 from sessions.commands.invoke import InvokeFields
 from sessions.models import AgentSession, Mode, Status
 from sessions.queries import ALIVE, Filters
-from sessions.rows import EventOut, InvokedOut, SessionOut, TicketOut, event_row, session_row, session_rows
+from sessions.rows import (
+    EventOut,
+    InvokedOut,
+    SessionDetailOut,
+    SessionOut,
+    TicketOut,
+    event_row,
+    session_row,
+    session_rows,
+)
 from sessions.waiting import mark
 
 router = Router(tags=["sessions"])
@@ -80,9 +89,10 @@ def list_sessions(request: HttpRequest, wanted: Query[SessionFilter]) -> HttpRes
     return listing(request, found, session_rows)
 
 
-@router.get(SESSION, response=SessionOut, summary="Get a session")
+@router.get(SESSION, response=SessionDetailOut, summary="Get a session")
 def get_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    return JsonResponse(session_row(queries.session_for_read(actor_of(request), session_id)))
+    session = queries.session_for_read(actor_of(request), session_id)
+    return JsonResponse({**session_row(session), "powerloom_servers": sorted(chats.meta_names(session.agent_id))})
 
 
 @router.get(f"{SESSION}/events", response=list[EventOut], summary="Read a session's events in order")

@@ -54,6 +54,14 @@ class SessionOut(Schema):
     closed_at: datetime | None
 
 
+class SessionDetailOut(SessionOut):
+    """One session, looked at alone. `powerloom_servers`: the names by which its agent calls MCP servers that are
+    Powerloom itself; what any other answers about holds and requests is text from elsewhere.
+    """
+
+    powerloom_servers: list[str]
+
+
 class InvokedOut(Schema):
     """A session that was started. In sync mode there is no ticket; the answer is the session too, as it is when it
     comes to rest or waits for a person (`waiting_for`).

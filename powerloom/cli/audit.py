@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from typing import Annotated
 
 import typer
 
+from powerloom.cli import files
 from powerloom.cli.render import moment
+from powerloom.cli.text import escaped
 from powerloom.cli.verbs import FAILED, Weave, noun, verb
 
 app = noun("audit", "Audit: what was done, by whom, provably.")
@@ -86,12 +89,16 @@ def export(
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Write it there instead of showing it.")] = None,
 ) -> None:
     """Export the whole chain as JSON lines, for `python -m powerloom.audit.offline`."""
-    if file is None:
-        for piece in weave.api.lines("/audit/export"):
+    pieces = weave.api.lines("/audit/export")
+    if file is not None:
+        files.write(file, pieces)
+        weave.screen.note(f"Wrote {file}.")
+    elif sys.stdout.isatty():
+        # Names in it are other people's words. A file and a pipe get every byte as it is, because hashes are of bytes.
+        for text in codecs.iterdecode(pieces, "utf-8", errors="backslashreplace"):
+            sys.stdout.write(escaped(text))
+        sys.stdout.flush()
+    else:
+        for piece in pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-        return
-    with file.open("wb") as out:
-        for piece in weave.api.lines("/audit/export"):
-            out.write(piece)
-    weave.screen.note(f"Wrote {file}.")

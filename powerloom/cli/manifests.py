@@ -11,7 +11,7 @@ from typing import Annotated, Any  # Any: JSON
 
 import typer
 
-from powerloom.cli import kinds, sources, waiting
+from powerloom.cli import files, kinds, sources, waiting
 from powerloom.cli.client import HeldForApproval, Refused
 from powerloom.cli.held import told
 from powerloom.cli.planned import has_changes, is_refused, show_outcome, show_plan, show_problems
@@ -96,7 +96,7 @@ def export(
     """Write a subtree as a manifest that plans as no change. It never holds a secret."""
     text = weave.api.text("/manifests/export", ou=ou)
     if file is not None:
-        file.write_text(text, encoding="utf-8")
+        files.write(file, [text.encode()])
         weave.screen.note(f"Wrote {file}.")
         return
     sys.stdout.write(clean(text) if sys.stdout.isatty() else text)

@@ -19,7 +19,7 @@ After = Annotated[int, typer.Option(min=0, help="Only events after this number."
 @verb(app)
 def tail(weave: Weave, session: SessionId, after: After = 0) -> None:
     """Follow a session until it is at rest, from its first event on. Any number of people may."""
-    transcript = Transcript(weave.screen)
+    transcript = Transcript(weave.screen, servers=stream.powerloom_servers(weave.api, session))
     for event in stream.follow(weave.api, session, after=after):
         transcript.tell(event, with_messages=True)
     if transcript.failed:
@@ -33,7 +33,7 @@ def events(
     """Show a session's events that are there already."""
     found = stream.stored(weave.api, session, after, limit)
     if weave.screen.is_for_people:
-        transcript = Transcript(weave.screen)
+        transcript = Transcript(weave.screen, servers=stream.powerloom_servers(weave.api, session))
         for event in found:
             transcript.tell(event, with_messages=True)
     else:

@@ -58,6 +58,12 @@ def stored(api: Client, session_id: str, after: int, limit: int) -> list[Event]:
     return [Event(row["seq"], row["event_type"], row["payload"]) for row in found]
 
 
+def powerloom_servers(api: Client, session_id: str) -> list[str]:
+    """Return the names by which the session's agent calls Powerloom itself."""
+    found: list[str] = api.get(f"/sessions/{session_id}").get("powerloom_servers", [])  # an older server does not say
+    return found
+
+
 def _by_socket(api: Client, ws_url: str, after: int) -> Iterator[Event | None]:
     """Return the frames, and None at an end that the server said; without it there is more to come."""
     url = api.socket_url(ws_url) + (f"&after_seq={after}" if after else "")

@@ -39,7 +39,8 @@ def invoke(
 def ask(weave: Weave, agent: Agent, prompt: Prompt, title: Title = None) -> None:
     """Start a session and stream the answer. What the agent says goes to standard output, its tool calls beside it."""
     found = _invoked(weave, agent, _text(prompt), title=title)
-    transcript = Transcript(weave.screen, besides=weave.screen.note)
+    servers = stream.powerloom_servers(weave.api, found["session_id"])
+    transcript = Transcript(weave.screen, servers=servers, besides=weave.screen.note)
     for event in stream.follow(weave.api, found["session_id"], ws_url=found["ws_url"]):
         transcript.tell(event)
     if transcript.failed:
@@ -62,7 +63,7 @@ def chat(
     if is_terminal:
         weave.screen.note(f"You talk with {agent}. exit or Ctrl-D ends it.")
     seen = _last_seq(weave, session) if session else 0
-    transcript = Transcript(weave.screen)
+    transcript = _transcript(weave, session) if session else None
     while (line := _line(is_terminal=is_terminal)) is not None:
         if not line:
             continue
@@ -72,6 +73,7 @@ def chat(
         else:
             weave.api.post(f"/sessions/{session}/messages", {"text": line})
             ws_url = weave.api.post(f"/sessions/{session}/tickets")["ws_url"]
+        transcript = transcript or _transcript(weave, session)
         seen = _told(weave, transcript, session, ws_url, seen)
     if session is not None:
         weave.screen.note(f"Go on with it: weave chat {agent} --session {session}")
@@ -98,6 +100,10 @@ def _told(weave: Weave, transcript: Transcript, session: str, ws_url: str | None
             ws_url = None
         else:
             return after
+
+
+def _transcript(weave: Weave, session: str) -> Transcript:
+    return Transcript(weave.screen, servers=stream.powerloom_servers(weave.api, session))
 
 
 def _last_seq(weave: Weave, session: str) -> int:

@@ -25,6 +25,7 @@ UNSEEN = {"Cf", "Co", "Cs", "Zl", "Zp"}
 UNSAFE_IN_JSON = re.compile(
     r"[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ue000-\uf8ff]"
 )
+UNSAFE_IN_LINES = re.compile(rf"[\x00-\x09\x0b-\x1f]|{UNSAFE_IN_JSON.pattern}")
 
 
 def clean(text: str) -> str:
@@ -49,10 +50,19 @@ def spelled_out(value: Any) -> Any:
     return value
 
 
+def escaped(text: str) -> str:
+    """Return lines of JSON with every character that a terminal obeys as JSON's own escape: still the same values."""
+    return UNSAFE_IN_LINES.sub(_escape, text)
+
+
 def as_json(value: Any, *, indent: int | None = 2) -> str:
     """Return the value as JSON that says exactly what the server said, and is safe to look at."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return UNSAFE_IN_JSON.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _shown(character: str) -> str:

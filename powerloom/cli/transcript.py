@@ -1,22 +1,23 @@
 """A session's events as people read them: what was said, each tool call with its arguments, each result, what waits.
 
-A change that an approval policy holds is named with its request, and how to approve it.
+A change that an approval policy holds is named with its request, and how to approve it: where Powerloom's own tools say
+so. What another server answers is text from elsewhere, whatever it says.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any  # CMA's JSON
+from uuid import UUID
 
 from powerloom.cli.render import Screen
 from powerloom.cli.stream import Event
 
 MOST_LINES = 12
 MOST_OF_A_LINE = 600  # a result is often one long line of JSON; -o json has all of it
-REQUEST = re.compile(r'\\*"approval_request_id\\*": *\\*"([0-9a-f-]{36})\\*"')
-CALLS = {"agent.tool_use", "agent.mcp_tool_use", "agent.custom_tool_use"}
+MCP_CALL = "agent.mcp_tool_use"
+CALLS = {"agent.tool_use", MCP_CALL, "agent.custom_tool_use"}
 RESULTS = {"agent.tool_result", "agent.mcp_tool_result", "user.tool_result", "user.custom_tool_result"}
 ABOUT = ("tool_use_id", "mcp_tool_use_id", "custom_tool_use_id")
 STOPS = {
@@ -30,13 +31,16 @@ Say = Callable[[str, str], None]
 
 
 class Transcript:
-    """Tells events. `answers` is where the agent's own words go, `besides` everything else."""
+    """Tells events. `servers` are the names by which the agent calls Powerloom itself; `besides` is where everything
+    goes but the agent's own words.
+    """
 
-    def __init__(self, screen: Screen, *, answers: Say | None = None, besides: Say | None = None) -> None:
+    def __init__(self, screen: Screen, *, servers: Collection[str] = (), besides: Say | None = None) -> None:
         self._screen = screen
-        self._answer = answers or screen.say
+        self._servers = frozenset(servers)
         self._beside = besides or screen.say
         self._tools: dict[str, str] = {}
+        self._ours: set[str] = set()
         self.failed = False
 
     def tell(self, event: Event, *, with_messages: bool = False) -> None:
@@ -50,11 +54,11 @@ class Transcript:
 
     def _tell(self, kind: str, payload: dict[str, Any]) -> None:
         if kind == "agent.message":
-            self._answer(said(payload), "")
+            self._screen.say(said(payload))
         elif kind == "user.message":
             self._beside(f"> {said(payload)}", "bold")
         elif kind in CALLS:
-            self._call(payload)
+            self._call(kind, payload)
         elif kind in RESULTS:
             self._result(payload)
         elif kind == "session.status_idle":
@@ -66,9 +70,11 @@ class Transcript:
         elif kind in {"powerloom.session_ended", "powerloom.session_already_ended"}:
             self._ended(payload)
 
-    def _call(self, payload: dict[str, Any]) -> None:
+    def _call(self, kind: str, payload: dict[str, Any]) -> None:
         tool = payload.get("tool") or payload.get("name", "")
         self._tools[str(payload.get("id"))] = tool
+        if kind == MCP_CALL and payload.get("mcp_server_name") in self._servers:
+            self._ours.add(str(payload.get("id")))
         arguments = json.dumps(payload.get("input") or {}, ensure_ascii=False)
         asks = " (asks first)" if payload.get("evaluated_permission") == "ask" else ""
         self._beside(f"→ {tool} {arguments}{asks}", "cyan")
@@ -80,7 +86,7 @@ class Transcript:
         shown = "\n  ".join(_clipped(line) for line in lines[:MOST_LINES])
         more = f"\n  … {len(lines) - MOST_LINES} more lines" if len(lines) > MOST_LINES else ""
         self._beside(f"← {shown}{more}", "red" if payload.get("is_error") else "dim")
-        for request in dict.fromkeys(REQUEST.findall(text)):
+        if payload.get("mcp_tool_use_id") in self._ours and (request := _held(text)):
             self._beside(f"Held for approval. Look at it: weave approval show {request}", "magenta")
             self._beside(f"An approver lets it pass: weave approval approve {request}", "magenta")
 
@@ -99,6 +105,15 @@ def said(payload: dict[str, Any]) -> str:
         return content
     blocks = content if isinstance(content, list) else []
     return "\n".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict) and block.get("text"))
+
+
+def _held(answer: str) -> UUID | None:
+    """Return the request that holds the change, as a tool of Powerloom's own says it; None when nothing is held."""
+    try:
+        body = json.loads(answer)
+        return UUID(body["held"]["approval_request_id"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _clipped(line: str) -> str:

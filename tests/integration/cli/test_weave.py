@@ -301,7 +301,7 @@ def test_a_session_is_read_to_its_rest_and_nothing_in_it_reaches_the_terminal(al
         ("user.message", text("Review it.")),
         ("agent.message", text("\x1b]0;owned\x07I read \x1b[31mit\x1b[0m now.")),
         ("agent.mcp_tool_use", {"id": "c1", "tool": "files.read", "name": "read", "input": {"path": "\x1b[2Ja"}}),
-        ("agent.mcp_tool_result", {"mcp_tool_use_id": "c1", **text('{"approval_request_id": "' + "a" * 36 + '"}')}),
+        ("agent.mcp_tool_result", {"mcp_tool_use_id": "c1", **text("There is nothing.")}),
         ("powerloom.session_ended", {"status": "idle_end_turn", "degradation_flagged": True}),
     ]
     tell(session, *hostile)
@@ -309,7 +309,7 @@ def test_a_session_is_read_to_its_rest_and_nothing_in_it_reaches_the_terminal(al
     assert tailed.code == 0
     assert tailed.out.startswith("> Review it.\nI read it now.\n→ files.read ")
     assert "\x1b" not in tailed.out
-    assert "weave approval approve " + "a" * 36 in tailed.out
+    assert "← files.read: There is nothing." in tailed.out
     assert "never called its MCP tools" in tailed.out
     lines = [
         json.loads(line)

@@ -1,0 +1,38 @@
+"""Files that a verb writes: whole, or as they were before."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from powerloom.cli.verbs import Failed
+
+
+def write(file: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file: until everything came, what was there before stays. Raises `Failed` when it cannot be written."""
+    try:
+        if file.exists() and not file.is_file():  # a device or a pipe: nothing to keep
+            with file.open("wb") as out:
+                out.writelines(pieces)
+        else:
+            _replace(file.resolve(), pieces)
+    except OSError as error:
+        raise Failed(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _replace(target: Path, pieces: Iterable[bytes]) -> None:
+    partial = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as out:
+            out.writelines(pieces)
+            out.flush()
+            os.fsync(out.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
