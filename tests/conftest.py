@@ -17,14 +17,34 @@ from django.db import connection
 
 pytest_plugins = ["tests.browser", "tests.database", "tests.shop", "tests.foreign", "tests.world"]
 
-# Pure, about the wire, or about pages and terminals; these do not change with the database: one run is enough.
-ONCE = {"unit", "house", "contract", "console", "cli"}
+# What the second run looks at again, besides whatever commits for real, races or starts processes, and what is marked
+# `twice`: SQL of our own (triggers, closures, chains), what the bus and the lists promise, sets, and the reconciler.
+# All else asks the database by Django's own words, and the two tables of routes and pages ask each such question there.
+TWICE = (
+    "acceptance",
+    "integration/audit",
+    "integration/commands",
+    "integration/web",
+    "integration/manifests",
+    "integration/reconcile",
+    "integration/test_databases.py",
+    "integration/accounts/test_law_properties.py",
+    "integration/accounts/test_access_api.py",
+    "integration/agents/test_agents_api.py",
+    "integration/api/test_audit_api.py",
+    "integration/sessions/test_api.py",
+)
+PURE = {"unit", "house", "contract"}  # these ask no database
 HERE = Path(__file__).parent
+
+
+def is_second() -> bool:
+    return bool(os.environ.get("SECOND_RUN"))
 
 
 def fewer(examples: int) -> int:
     """How many of these examples this run looks at: the second looks for what differs by database, which few show."""
-    return max(5, examples // 4) if os.environ.get("SECOND_RUN") else examples
+    return max(5, examples // 4) if is_second() else examples
 
 
 # A busy machine is no counterexample.
@@ -80,6 +100,10 @@ def loopback_only() -> Iterator[None]:
 # --- Which tests run where
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="let the second run look at everything again")
+
+
 @pytest.hookimpl(trylast=True)  # what shuffles comes before
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose the tests of this run, the longest first: no worker shall be left alone with them at the end."""
@@ -89,12 +113,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
         if "committed_db" in fixtures:
             fixtures.append("transactional_db")  # by this name pytest-django knows that a database is needed
-        if ONCE.intersection(item.path.relative_to(HERE).parts) or "chromium" in fixtures:
-            item.add_marker("once")
-    out = [item for item in items if any(mark in absent() for mark in {mark.name for mark in item.iter_markers()})]
+    unwanted, whole = absent(), config.getoption("--whole")
+    out = [item for item in items if unwanted & marks_of(item) or not is_of_this_run(item, whole=whole)]
     if out:
         config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in set(out)]
+        left_out = set(out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def marks_of(item: pytest.Item) -> set[str]:
+    return {mark.name for mark in item.iter_markers()}
+
+
+def is_of_this_run(item: pytest.Item, *, whole: bool) -> bool:
+    """Tell whether it can tell more, on the databases of this run, than it told on those of the run before."""
+    if not is_second():
+        return True
+    fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
+    if "once" in marks_of(item) or "chromium" in fixtures:
+        return False
+    place = item.path.relative_to(HERE).as_posix()
+    return whole or "committed_db" in fixtures or "twice" in marks_of(item) or place.startswith(TWICE)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Read no pure tests for the second run."""
+    return True if is_second() and collection_path.parent == HERE and collection_path.name in PURE else None
 
 
 def absent() -> set[str]:
@@ -102,9 +146,7 @@ def absent() -> set[str]:
     postgres, broker = connection.vendor == "postgresql", bool(os.environ.get("REDIS_URL"))
     marks = {"sqlite_only"} if postgres or broker else set()
     marks |= set() if postgres else {"postgres_only"}
-    marks |= set() if broker else {"redis_only"}
-    marks |= {"once"} if os.environ.get("SECOND_RUN") else set()
-    return marks
+    return marks | (set() if broker else {"redis_only"})
 
 
 def refuse_flushing(item: pytest.Item) -> None:

@@ -1,8 +1,9 @@
-"""Runs the whole suite: on SQLite with the bells in memory, then the same on PostgreSQL and Redis, both private.
+"""Runs the suite: all of it on SQLite with the bells in memory, then on PostgreSQL and Redis, both private.
 
     python -m tests.run [pytest arguments]
 
-The second run leaves out what does not depend on either (marked `once`). Each run ends with pytest's own closing line.
+The second run looks at what may differ there (see `TWICE` in `tests.conftest`), or with `--whole` at everything. Each
+run ends with pytest's own closing line.
 The exit status is that of the first run that failed; a run in which nothing was left to do has not failed.
 """
 

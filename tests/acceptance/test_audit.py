@@ -14,6 +14,8 @@ from tests.integration.audit.trails import ACME, append, as_owner
 from tests.product import ROOT, STOP_SECONDS, environment_for
 from tests.waiting import until
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def environment(committed_db: Committed) -> dict[str, str]:

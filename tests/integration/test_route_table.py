@@ -280,6 +280,7 @@ def test_with_every_right_but_the_named_one_it_is_refused(stage: Stage) -> None:
     each(stage, GUARDED, law)
 
 
+@pytest.mark.twice
 def test_with_all_rights_it_goes_through(stage: Stage) -> None:
     def law(stage: Stage, route: str) -> None:
         give(stage, without=None)

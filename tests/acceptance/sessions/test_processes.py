@@ -20,6 +20,8 @@ from tests.running import Running
 from tests.waiting import until
 from tests.world import actor_of
 
+pytestmark = pytest.mark.postgres_only  # on SQLite the relay has no process of its own
+
 
 class Relays:
     """Starts `manage.py relay` on the database and the runtime of this test."""
