@@ -261,5 +261,5 @@ class Escalation(RuleBasedStateMachine):
 @pytest.mark.usefixtures("db")
 def test_the_union_of_rights_never_grows() -> None:
     run_state_machine_as_test(
-        Escalation, settings=settings(max_examples=fewer(16), stateful_step_count=25, deadline=None, print_blob=True)
+        Escalation, settings=settings(max_examples=fewer(10), stateful_step_count=25, deadline=None, print_blob=True)
     )

@@ -193,7 +193,7 @@ def explained(actor: Actor, ou: OU) -> dict[str, Any]:
 
 
 @given(plan=plans)
-@settings(max_examples=fewer(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -> None:
     with undone():
         made = Made(plan)
@@ -213,7 +213,7 @@ def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -
 
 
 @given(plan=plans)
-@settings(max_examples=fewer(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_explanation_has_one_deciding_fact_and_a_remedy_for_every_no(db: None, plan: Plan) -> None:
     with undone():
         made = Made(plan)
