@@ -15,7 +15,8 @@ from types import FrameType
 
 from tests.servers import dying_with_us, servers
 
-# One worker more than CI has processors: some tests wait. In our own order (see `pytest_collection_modifyitems`): xdist would begin the files of few but long tests last.
+# One worker more than CI has processors, since some tests wait. In our own order (see `pytest_collection_modifyitems`):
+# xdist would begin the files of few but long tests last.
 OPTIONS = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder", "--tb", "short")
 NOTHING_COLLECTED = 5  # pytest's exit status
 
