@@ -34,8 +34,3 @@ TEMPLATES: dict[str, Template[Any, Any]] = {
     template.kind: template
     for template in (EchoTemplate(), FilesTemplate(), PostgresTemplate(), SlackTemplate(), PowerloomMetaTemplate())
 }
-
-
-def template_of(kind: str) -> Template[Any, Any]:
-    """Return the template of a kind. Raises `KeyError` for one that is not available here."""
-    return TEMPLATES[kind]

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol  # Any: the extra columns that move together with the status
-from uuid import UUID
+from typing import Any  # the extra columns that move together with the status
 
 from django.db.models import Manager, Model
 
 from powerloom.kernel.errors import AlreadyDecided
-
-
-class Stateful(Protocol):
-    """A model with a `status` column and the table of its allowed moves, old to new."""
-
-    MOVES: ClassVar[dict[str, frozenset[str]]]
-    pk: UUID
-    status: str
 
 
 def sources(moves: dict[str, frozenset[str]], to: str) -> list[str]:

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from agents.backends.base import Answer, Served, Unfit
 from agents.backends.catalog import backends
 from agents.backends.files import FilesBackend
-from agents.mcp.catalog import template_of
+from agents.mcp.catalog import TEMPLATES
 from agents.mcp.files import FilesConfig, FilesPolicy
 from agents.mcp.template import Call
 from powerloom.kernel.ids import new_id
@@ -39,7 +39,7 @@ def area(settings: Any, tmp_path: Path) -> Path:
 
 
 def served(organization_id: UUID = ORGANIZATION, ou_id: UUID = OU, policy: Any = None, **config: str) -> Of:
-    template = template_of("files")
+    template = TEMPLATES["files"]
     return Served(new_id(), organization_id, ou_id, template.read_config(config), template.read_policy(policy or {}))
 
 
@@ -53,7 +53,7 @@ def move(folder: Path, target: Path) -> None:
 
 
 async def call(backend: FilesBackend, of: Of, name: str, **arguments: Any) -> Answer:
-    tool = template_of("files").tool(name)
+    tool = TEMPLATES["files"].tool(name)
     assert tool
     answer = await backend.call(of, Call(name, tool.arguments(**arguments)))
     if tool.result and not answer.is_error:
@@ -212,5 +212,5 @@ async def test_every_template_has_a_backend() -> None:
     found = backends()
     assert {"echo", "files", "postgres", "slack"} <= set(found)
     for kind, backend in found.items():
-        assert template_of(kind).kind == kind
+        assert TEMPLATES[kind].kind == kind
         await backend.close()

@@ -16,7 +16,7 @@ from agents.backends.base import Answer, Served
 from agents.backends.postgres.backend import PostgresBackend
 from agents.backends.postgres.connections import MOST, Connections
 from agents.backends.postgres.lines import cut_after
-from agents.mcp.catalog import template_of
+from agents.mcp.catalog import TEMPLATES
 from agents.mcp.postgres.functions import FUNCTIONS, is_hidden_call
 from agents.mcp.postgres.template import ExplainArguments, PostgresConfig, PostgresPolicy, QueryArguments
 from agents.mcp.template import Allow, Call, Deny
@@ -28,7 +28,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.once
 
 Of = Served[PostgresConfig, PostgresPolicy]
-POSTGRES = template_of("postgres")
+POSTGRES = TEMPLATES["postgres"]
 
 
 @pytest_asyncio.fixture

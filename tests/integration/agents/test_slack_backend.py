@@ -11,7 +11,7 @@ import pytest_asyncio
 from agents.backends import slack_api
 from agents.backends.base import Answer, Served, Unfit
 from agents.backends.slack import SlackBackend
-from agents.mcp.catalog import template_of
+from agents.mcp.catalog import TEMPLATES
 from agents.mcp.slack import SlackConfig, SlackPolicy
 from agents.mcp.template import Call
 from powerloom.kernel.ids import new_id
@@ -55,14 +55,14 @@ async def backend(slack: SlackServer) -> AsyncIterator[SlackBackend]:
 
 
 def served(*channels: str, token: str = TOKEN, deployment_id: UUID = DEPLOYMENT, **policy: Any) -> Of:
-    template = template_of("slack")
+    template = TEMPLATES["slack"]
     config = template.read_config({"token_secret": "slack"})
     read = template.read_policy({"allowed_channels": list(channels), **policy})
     return Served(deployment_id, new_id(), new_id(), config, read, {"token_secret": token})
 
 
 async def call(backend: SlackBackend, of: Of, name: str, **arguments: Any) -> Answer:
-    tool = template_of("slack").tool(name)
+    tool = TEMPLATES["slack"].tool(name)
     assert tool
     answer = await backend.call(of, Call(name, tool.arguments(**arguments)))
     assert TOKEN not in repr(answer)
