@@ -79,7 +79,7 @@ class EventPage(Schema):
 def invoke(request: HttpRequest, agent_id: UUID, body: InvokeFields) -> HttpResponse:
     command = InvokeAgent(id=new_id(), agent_id=agent_id, **body.model_dump())
     response = perform(request, command, render=_invoked, find=queries.session_for_read, created=True)
-    return _kept_until_its_end(response) if body.mode == Mode.SYNC else response
+    return _kept_until_its_end(response, actor_of(request)) if body.mode == Mode.SYNC else response
 
 
 @router.get("/sessions", response=list[SessionOut], summary="List sessions")
@@ -159,11 +159,11 @@ def _ticket(session: AgentSession, actor: Actor) -> dict[str, Any]:
     return {"session_id": str(session.id), "ws_ticket": ticket, "ws_url": tickets.url_of(session.id, ticket)}
 
 
-def _kept_until_its_end(response: HttpResponse) -> HttpResponse:
+def _kept_until_its_end(response: HttpResponse, actor: Actor) -> HttpResponse:
     """Mark the answer for `sessions.waiting`; a hold or a dry run is answered at once."""
     if response.status_code != CREATED:
         return response
-    return mark(response, UUID(_body(response)["session_id"]))
+    return mark(response, UUID(_body(response)["session_id"]), actor)
 
 
 def _body(response: HttpResponse) -> dict[str, Any]:

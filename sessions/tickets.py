@@ -42,7 +42,7 @@ def mint(session: AgentSession, actor: Actor) -> str:
     """Return a fresh ticket for a session that the actor was just seen to be allowed to read."""
     ticket = PREFIX + secrets.token_urlsafe(32)
     expires_at = timezone.now() + LIFETIME
-    StreamTicket.objects.create(hmac=_hash(ticket), session=session, actor=_as_json(actor), expires_at=expires_at)
+    StreamTicket.objects.create(hmac=_hash(ticket), session=session, actor=as_json(actor), expires_at=expires_at)
     return ticket
 
 
@@ -61,7 +61,7 @@ def spend(ticket: str, session_id: UUID) -> Actor:
     found = StreamTicket.objects.filter(pk=_hash(ticket), session_id=session_id)
     if found.filter(spent_at__isnull=True, expires_at__gt=now).update(spent_at=now) != 1:
         raise _refusal(found.first())
-    return _actor(found.get().actor)
+    return actor_from(found.get().actor)
 
 
 def _refusal(ticket: StreamTicket | None) -> Refused:
@@ -74,13 +74,15 @@ def _hash(ticket: str) -> str:
     return keyed_hash("stream-ticket", ticket)
 
 
-def _as_json(actor: Actor) -> dict[str, Any]:
+def as_json(actor: Actor) -> dict[str, Any]:
+    """Return an actor as JSON, whole, for `actor_from`."""
     kept = asdict(actor)
     ids = ("id", "principal_id", "organization_id", "token_id", "delegated_from_session")
     return kept | {name: str(kept[name]) if kept[name] else None for name in ids}
 
 
-def _actor(kept: dict[str, Any]) -> Actor:
+def actor_from(kept: dict[str, Any]) -> Actor:
+    """Return the actor that `as_json` said."""
     ids = ("id", "principal_id", "organization_id", "token_id", "delegated_from_session")
     known = kept | {name: UUID(kept[name]) if kept[name] else None for name in ids}
     narrowing = kept["narrowing"]

@@ -4,7 +4,8 @@ session comes to rest, or waits for a person: nobody would confirm while its cal
 A stock async Django view keeps a thread for every open request. Here a waiting client costs one future: the view
 marks its answer with an internal header, the wrapper takes the mark off, waits with the process's one reader, and
 then sends the same answer with the session as it is then. The mark names a secret of this process, so nobody outside
-can make one. A server that stops says so: the session goes on without it, and the refusal names it.
+can make one, and who asked: whose sign-in, token or account is over by then is refused. A server that stops says so:
+the session goes on without it, and the refusal names it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any  # ASGI
 from uuid import UUID
 
@@ -20,9 +22,12 @@ from channels.db import database_sync_to_async
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpResponse
 
-from powerloom.kernel.errors import PowerloomError, Unavailable
+from accounts import tokens
+from powerloom.kernel.errors import PowerloomError, Unauthenticated, Unavailable
+from powerloom.kernel.refs import Actor
 from powerloom.web.answers import error_shape
 from powerloom.web.requests import HEADER as REQUEST_ID
+from sessions import tickets
 from sessions.models import AgentSession
 from sessions.reader import Follower, State, reader
 from sessions.rows import session_row
@@ -35,9 +40,17 @@ Scope = dict[str, Any]
 Message = dict[str, Any]
 
 
-def mark(response: HttpResponse, session_id: UUID) -> HttpResponse:
-    """Have the answer kept until the session is settled."""
-    response.headers[HEADER] = f"{_SECRET} {session_id}"
+@dataclass(frozen=True)
+class Mark:
+    """Which session an answer waits for, and who asked."""
+
+    session_id: UUID
+    actor: Actor
+
+
+def mark(response: HttpResponse, session_id: UUID, actor: Actor) -> HttpResponse:
+    """Have the answer kept until the session is settled, for this actor."""
+    response.headers[HEADER] = f"{_SECRET} {session_id} {json.dumps(tickets.as_json(actor))}"
     return response
 
 
@@ -53,13 +66,13 @@ class WaitingApp:
             return
         answer = Answer(send)
         await self._app(scope, receive, answer.send)
-        if answer.session_id is None:
+        if answer.mark is None:
             return
         try:
-            if await settled(answer.session_id, receive):
+            if await settled(answer.mark, receive):
                 await answer.finish()
         except asyncio.CancelledError:  # the server stops; a client that left is not written to
-            await answer.refuse(_stopped(answer.session_id))
+            await answer.refuse(_stopped(answer.mark.session_id))
             raise
 
 
@@ -70,23 +83,27 @@ class Answer:
         self._send = send
         self._start: Message = {}
         self._body = b""
-        self.session_id: UUID | None = None
+        self.mark: Mark | None = None
 
     async def send(self, message: Message) -> None:
         """Take one ASGI message of the wrapped application."""
         if message["type"] == "http.response.start":
-            self.session_id = _marked(message)
+            self.mark = _marked(message)
             message["headers"] = [pair for pair in message.get("headers", []) if pair[0].lower() != _NAME]
             self._start = message
-        if self.session_id is None:
+        if self.mark is None:
             await self._send(message)
         else:
             self._body += message.get("body", b"")
 
     async def finish(self) -> None:
-        """Send it, with the session as it is now."""
-        assert self.session_id is not None, "only a marked answer is kept"
-        final = await database_sync_to_async(_final, thread_sensitive=False)(self.session_id)
+        """Send it, with the session as it is now; or refuse it to who is nobody any more."""
+        assert self.mark is not None, "only a marked answer is kept"
+        try:
+            final = await database_sync_to_async(_final, thread_sensitive=False)(self.mark)
+        except PowerloomError as error:
+            await self.refuse(error)
+            return
         await self._deliver(self._start["status"], json.loads(self._body) | final)
 
     async def refuse(self, error: PowerloomError) -> None:
@@ -106,20 +123,29 @@ class Answer:
 
 
 class Waiter(Follower):
-    """Waits for one session to be settled."""
+    """Waits for one session to be settled, or for what its caller came with to be over."""
 
-    def __init__(self, session_id: UUID) -> None:
-        super().__init__(session_id)
+    def __init__(self, marked: Mark) -> None:
+        super().__init__(marked.session_id, actor=marked.actor)
         self.settled = asyncio.get_running_loop().create_future()
 
     async def hear(self, state: State | None) -> None:
-        if (state is None or state.is_at_rest or state.waiting_for) and not self.settled.done():
+        if state is None or state.is_at_rest or state.waiting_for:
+            self._settle()
+
+    async def sign_out(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self.settled.done():
             self.settled.set_result(None)
 
 
-async def settled(session_id: UUID, receive: Any) -> bool:
-    """Wait until the session is at rest, waits for a person, or is deleted. False when the client went away first."""
-    waiter = Waiter(session_id)
+async def settled(marked: Mark, receive: Any) -> bool:
+    """Wait until the session is at rest, waits for a person or is deleted, or what its caller came with is over. False
+    when the client went away first.
+    """
+    waiter = Waiter(marked)
     gone = asyncio.create_task(_disconnected(receive))
     reader().add(waiter)
     try:
@@ -137,11 +163,14 @@ async def _disconnected(receive: Any) -> None:
         pass
 
 
-def _marked(start: Message) -> UUID | None:
+def _marked(start: Message) -> Mark | None:
     for name, value in start.get("headers", []):
         if name.lower() == _NAME:
-            secret, _, session_id = value.decode("latin-1").partition(" ")
-            return UUID(session_id) if secrets.compare_digest(secret, _SECRET) else None
+            secret, _, said = value.decode("latin-1").partition(" ")
+            if not secrets.compare_digest(secret, _SECRET):
+                return None
+            session_id, _, actor = said.partition(" ")
+            return Mark(UUID(session_id), tickets.actor_from(json.loads(actor)))
     return None
 
 
@@ -150,6 +179,7 @@ def _stopped(session_id: UUID) -> Unavailable:
     return Unavailable(words, session_id=str(session_id))
 
 
-def _final(session_id: UUID) -> dict[str, Any]:
-    session = AgentSession.objects.select_related("ou", "agent").get(pk=session_id)
-    return session_row(session)
+def _final(marked: Mark) -> dict[str, Any]:
+    if not tokens.is_good(marked.actor):
+        raise Unauthenticated("What you signed in with is over. The session goes on: sign in and read it.")
+    return session_row(AgentSession.objects.select_related("ou", "agent").get(pk=marked.session_id))

@@ -9,6 +9,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 
+from accounts.commands.tokens import RevokeToken
+from accounts.models import AccessToken
 from accounts.tokens import sign_in_token
 from agents.models import Agent
 from powerloom.asgi import application
@@ -19,7 +21,7 @@ from sessions.models import AgentSession
 from sessions.waiting import HEADER, WaitingApp, mark
 from tests.recorded import DONE, event, invoked, live_agent, observe
 from tests.waiting import eventually
-from tests.world import World, actor_of
+from tests.world import World, actor_of, make_token
 
 
 class Request:
@@ -141,6 +143,19 @@ async def test_a_session_deleted_meanwhile_is_an_end_too(agent: Agent, token: st
     assert (body["status"], body["stop_reason"], body["prompt"]) == ("terminated", "deleted", "")
 
 
+async def test_whoever_is_nobody_any_more_is_refused_at_once(agent: Agent, committed_world: World) -> None:
+    request = sync_request(agent, await sync_to_async(make_token)(committed_world.alice))
+    session = await session_of(agent)
+    await request.waits()
+    [token] = [row async for row in AccessToken.objects.filter(principal_id=committed_world.alice.pk)]
+    revoke = RevokeToken(principal_id=committed_world.alice.pk, token_id=token.pk)
+    await sync_to_async(submit)(revoke, actor=actor_of(committed_world.alice))
+    status, _, body = await request.answer()
+    assert (status, body["error"]["code"]) == (401, "unauthenticated")
+    await session.arefresh_from_db()
+    assert session.status == "pending", "it goes on"
+
+
 async def test_a_server_that_stops_says_which_session_goes_on_without_it(agent: Agent, token: str) -> None:
     request = sync_request(agent, token)
     session = await session_of(agent)
@@ -171,6 +186,7 @@ async def test_a_refusal_is_answered_at_once(agent: Agent) -> None:
 
 async def test_many_wait_with_one_reader_and_no_thread_each(agent: Agent, committed_world: World) -> None:
     sessions = [await sync_to_async(invoked)(agent, committed_world.alice) for _ in range(20)]
+    alice = await sync_to_async(actor_of)(committed_world.alice)
     rounds: list[int] = []
     read = reader.states_of
 
@@ -180,7 +196,7 @@ async def test_many_wait_with_one_reader_and_no_thread_each(agent: Agent, commit
 
     def answering(session: AgentSession) -> Any:
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            response = mark(HttpResponse(b'{"status": "pending"}'), session.id)
+            response = mark(HttpResponse(b'{"status": "pending"}'), session.id, alice)
             headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
             await send({"type": "http.response.start", "status": 201, "headers": headers})
             await send({"type": "http.response.body", "body": response.content})
