@@ -80,16 +80,23 @@ def environment_for(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def product(home: Path, *arguments: str, is_new: bool = False, **environment: str) -> Iterator[Product]:
+def product(home: Path, *arguments: str, **environment: str) -> Iterator[Product]:
     """Start `manage.py up` with the arguments; killed at the end of the block if it still runs.
 
-    The data folder is made with a migrated database in it, unless `is_new`: then it is as a newcomer has it.
+    A data folder that is not there is made with a migrated database in it; `first_run` begins with an empty one.
     """
-    port = free_port()
     if not home.exists():
         home.mkdir(parents=True)
-        if not is_new:
-            copy_migrated(home / "powerloom.sqlite3")
+        copy_migrated(home / "powerloom.sqlite3")
+    with first_run(home, *arguments, **environment) as started:
+        yield started
+
+
+@contextmanager
+def first_run(home: Path, *arguments: str, **environment: str) -> Iterator[Product]:
+    """As `product`, with the data folder as it is, for a newcomer empty."""
+    port = free_port()
+    home.mkdir(parents=True, exist_ok=True)
     log = home.parent / f"{home.name}.log"
     with log.open("w") as out:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from websockets.sync.client import connect
 
-from tests.product import Product, product
+from tests.product import Product, first_run, product
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -40,7 +40,7 @@ class First(NamedTuple):
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     """The main job, told once, on a data folder that the other tests go on with."""
-    with product(tmp_path_factory.mktemp("up") / "home", is_new=True, ONCE="1") as up:
+    with first_run(tmp_path_factory.mktemp("up") / "home", ONCE="1") as up:
         return First(up.home, up.process.wait(120), up.output())
 
 
