@@ -61,7 +61,10 @@ def answered(actor: Actor, request: ApprovalRequest) -> list[Demand]:
 
 def too_much_for(actor: Actor, pending: QuerySet[ApprovalRequest]) -> list[int]:
     """Return the demands of these requests that name the actor and ask for more than it could give."""
-    named = demanded_of(actor.principal_id).filter(request__in=pending, role_given_id__isnull=False)
+    giving_some = Demand.objects.filter(request__in=pending, role_given_id__isnull=False)
+    if not giving_some.exists():  # few give anything, and whom a demand names costs more to ask
+        return []
+    named = demanded_of(actor.principal_id).filter(pk__in=giving_some)
     return [demand.pk for demand in giving.beyond(actor, list(named.select_related("ou")))]
 
 
