@@ -4,8 +4,9 @@ hidden.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Self
+from uuid import UUID
 
 from accounts import queries, rbac
 from accounts.law import Grant, decide, shown
@@ -38,6 +39,12 @@ def reasons_against(
     """
     grants = rbac.grants(actor, sorted(actions))
     return {action: _reason(actor, grants, action, target, own=action in own) for action in actions}
+
+
+def reasons_by_target(actor: Actor, targets: Iterable[Target], action: str) -> dict[UUID, Reason]:
+    """Return for each target "" when the actor may do the action to it, else why not; one query for all of them."""
+    grants = rbac.grants(actor, [action])
+    return {target.id: _reason(actor, grants, action, target, own=False) for target in targets}
 
 
 def reason_anywhere(actor: Actor, action: str) -> Reason:

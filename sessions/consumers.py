@@ -10,7 +10,8 @@ a newer ticket takes over.
 `ConsoleConsumer` at `ws/console/sessions/<id>?after_seq=n` and `ws/console/` is for our own pages, by the cookie and
 the same origin alone. It follows the session of its URL, and whatever it is asked to: `{"follow": {"session": id,
 "after_seq": n}}`, `{"unfollow": {"session": id}}`. Its frames carry `session` too. It stays open when a session ends,
-which may go on.
+which may go on. With `?changes=yes` it also tells the kinds of things that changed in the organization
+(`powerloom.changed`), so that a page asks again for what it shows of them.
 
 | close code | why |
 |---|---|
@@ -26,7 +27,7 @@ which may go on.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any  # scopes and messages
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -42,6 +43,7 @@ from sessions.bells import ring_readers_soon
 from sessions.frames import ERROR, SESSION_ALREADY_ENDED, as_text
 from sessions.queries import still_visible
 from sessions.reader import Follower, Line, State, reader
+from sessions.watching import Watcher, watch
 
 MOST_FOLLOWED = 20
 MOST_TEXT = 4096
@@ -170,6 +172,7 @@ class ConsoleConsumer(Socket):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.followed: dict[UUID, ConsoleFollower] = {}
+        self.watcher: ConsoleWatcher | None = None
 
     async def connect(self) -> None:
         scope: Any = self.scope
@@ -182,6 +185,9 @@ class ConsoleConsumer(Socket):
             await self.refuse(UNKNOWN, *admission.SIGNED_OUT)
             return
         self.actor, self.session_key = actor_of_user(user), scope["session"].session_key
+        if self.asked().get("changes") == "yes" and self.actor.organization_id is not None:
+            self.watcher = ConsoleWatcher(self, self.actor.organization_id)
+            watch().add(self.watcher)
         session_id = self.scope["url_route"]["kwargs"].get("session_id")
         if session_id is not None:
             await self._answering(self._follow(session_id, self.asked().get("after_seq", "0")))
@@ -193,6 +199,8 @@ class ConsoleConsumer(Socket):
         for follower in self.followed.values():
             reader().remove(follower)
         self.followed.clear()
+        if self.watcher is not None:
+            watch().remove(self.watcher)
 
     def forget(self, follower: ConsoleFollower) -> None:
         """Follow no longer."""
@@ -260,6 +268,20 @@ class ConsoleFollower(Follower):
 
     async def sign_out(self) -> None:
         self._socket.forget(self)
+        await self._socket.refuse(UNKNOWN, *admission.SIGNED_OUT)
+
+
+class ConsoleWatcher(Watcher):
+    """Tells a page for as long as it is open."""
+
+    def __init__(self, socket: ConsoleConsumer, organization_id: UUID) -> None:
+        super().__init__(organization_id, socket.actor, socket.session_key)
+        self._socket = socket
+
+    async def tell(self, kinds: Collection[str]) -> None:
+        await self._socket.send(as_text("powerloom.changed", {"kinds": list(kinds)}, 0))
+
+    async def sign_out(self) -> None:
         await self._socket.refuse(UNKNOWN, *admission.SIGNED_OUT)
 
 

@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.law import shown
 from agents.queries import agent_for_invoke, agent_for_read
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import weave
 from powerloom.web.lists import page_of, streamed
 from powerloom.web.pages import fragment, go, page, signed_in
 from powerloom.web.submitting import Then, performed, submitted
@@ -41,6 +43,13 @@ STATUSES = [
     (Status.FAILED, "Failed"),
 ]
 WORDS = {str(status): word for status, word in STATUSES}
+KEYS = (
+    ("+", "Look closer at the minimap"),
+    ("-", "See more of it"),
+    ("0", "See all of it"),
+    ("[", "Earlier"),
+    ("]", "Later"),
+)
 AGES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 SINCE = {"hour": "Last hour", "day": "Last day", "week": "Last week"}
 
@@ -76,7 +85,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
         statuses=STATUSES,
         ages=SINCE.items(),
         bare=request.path,
-        line=_invoke_line(request, "$AGENT_ID"),
+        line=_asking("code-reviewer"),
     )
 
 
@@ -87,7 +96,7 @@ def sessions_of_agent(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     agent = agent_for_read(actor_of(request), agent_id)
     rows = lists.sessions_matching(actor_of(request), agent=str(agent.id))
     found = page_of(request, rows, size=FEW)
-    line = _invoke_line(request, str(agent.id))
+    line = _asking(f"{shown(agent.ou.path)}/{agent.name}")
     return fragment(request, "sessions/_of_agent.html", page=found, agent_id=agent.id, line=line)
 
 
@@ -116,6 +125,7 @@ def session_detail(request: HttpRequest, session_id: UUID) -> HttpResponse:
         "tabs": _tabs(session, raw=_is_raw(request)),
         "event": event_of(session, int(event)) if is_seq(event) else None,
         "panes": inspecting.links(session, pane),
+        "keys": KEYS,
         "pane_template": inspecting.PANES[pane].template if pane in inspecting.PANES else "",
     }
     if pane in inspecting.PANES:
@@ -258,6 +268,5 @@ def _tabs(session: AgentSession, *, raw: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _invoke_line(request: HttpRequest, agent_id: str) -> str:
-    url = request.build_absolute_uri(f"/api/agents/{agent_id}/invoke")
-    return f'curl -H "Authorization: Bearer $TOKEN" {url} -d \'{{"prompt": "…"}}\''
+def _asking(agent: str) -> str:
+    return weave("ask", agent, "Review PR #42.")

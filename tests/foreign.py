@@ -3,6 +3,7 @@
 foreign.tools = [tool("search")]       its tools from now on
 foreign.wants = "a-token"              401 without this bearer
 foreign.is_legacy = True               knows nothing of server/discover
+foreign.says = "Found."                what its tools answer
 foreign.instead = page("<html>")       answers this to everything
 """
 
@@ -55,9 +56,11 @@ class Foreign:
     url: str = ""
     tools: list[dict[str, Any]] = field(default_factory=lambda: [tool()])
     wants: str = ""
+    says: str = "Found."
     is_legacy: bool = False
     instead: Answer | None = None
     bearers: list[str] = field(default_factory=list)
+    called: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def reset(self) -> None:
         """Be a plain server with one tool again, which nobody has called."""
@@ -69,9 +72,15 @@ class Foreign:
     ) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[types.Tool.model_validate(one) for one in self.tools])
 
+    async def call_tool(
+        self, context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        self.called.append((params.name, params.arguments or {}))
+        return types.CallToolResult(content=[types.TextContent(type="text", text=self.says)])
+
     def app(self) -> ASGIApp:
         """Return the server behind what this says."""
-        server = Server("foreign", version="1.2.3", on_list_tools=self.list_tools)
+        server = Server("foreign", version="1.2.3", on_list_tools=self.list_tools, on_call_tool=self.call_tool)
         inner = server.streamable_http_app(json_response=True, stateless_http=True)
 
         async def outer(scope: Scope, receive: Receive, send: Send) -> None:

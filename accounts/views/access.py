@@ -16,6 +16,7 @@ from accounts.views.room import tabs
 from powerloom.kernel.errors import Invalid, PowerloomError
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
+from powerloom.web.lines import place_of, weave
 from powerloom.web.pages import fragment, page, signed_in
 
 MOST_OFFERED = 200  # choices in a list of suggestions; what is not offered may still be typed
@@ -27,9 +28,7 @@ def explained(request: HttpRequest) -> HttpResponse:
     """Can somebody do this there? The facts in order, the one that decided, and the least that would change it."""
     actor = actor_of(request)
     asked = {name: request.GET.get(name, "").strip() for name in ("who", "action", "ou")}
-    line = (
-        f'curl -H "Authorization: Bearer $TOKEN" "{request.build_absolute_uri("/api/access/explain")}?action=…&ou_id=…"'
-    )
+    line = weave("access", "explain", asked["action"] or "agent:update", asked["ou"] or place_of(request))
     context: dict[str, Any] = {"asked": asked, "actions": sorted(known_actions()), "line": line}
     status = 200
     if asked["action"] and asked["ou"]:

@@ -14,10 +14,11 @@ from accounts.actions import Action
 from accounts.commands.bindings import DeleteBinding
 from accounts.organization_forms import BindingForm
 from accounts.reasons import reason_anywhere, reasons_against
-from accounts.views.room import curl, tabs
+from accounts.views.room import tabs
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import form_page, performed, posted
@@ -45,7 +46,9 @@ def binding_list(request: HttpRequest) -> HttpResponse:
         chips=chosen.chips(decision=str.capitalize),
         kept=chosen.kept(by_form=frozenset({"q", "role", "decision"})),
         bare=request.path,
-        line=curl(request, "/role-bindings", '{"principal_id": "…", "role_id": "…", "scope_ou_id": "…"}'),
+        line=applying(
+            "RoleBinding", {"principal_ref": actor.ref, "role": "AgentViewer", "scope_ou_path": place_of(request)}
+        ),
         refusals={"create": reason_anywhere(actor, Action.ROLE_BINDING_CREATE)},
         **tabs("bindings"),
     )

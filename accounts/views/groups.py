@@ -15,10 +15,11 @@ from accounts.fields import ConfirmForm
 from accounts.law import shown
 from accounts.organization_forms import EditGroupForm, GroupForm, MemberForm
 from accounts.reasons import reason_anywhere, reasons_against
-from accounts.views.room import curl, tabs
+from accounts.views.room import tabs
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import form_page, performed, posted, submitted
@@ -47,7 +48,7 @@ def group_list(request: HttpRequest) -> HttpResponse:
         chips=chosen.chips(),
         kept=chosen.kept(by_form=frozenset({"q"})),
         bare=request.path,
-        line=curl(request, "/groups", '{"name": "…", "display_name": "…", "ou_id": "…"}'),
+        line=applying("Group", {"name": "reviewers", "ou_path": place_of(request)}),
         refusals={"create": reason_anywhere(actor, Action.GROUP_CREATE)},
         **tabs("groups"),
     )
@@ -70,7 +71,9 @@ def group_detail(request: HttpRequest, group_id: UUID) -> HttpResponse:
         bindings=queries.bindings_visible_to(actor).filter(lists.unexpired(), principal_id=group.id)[:ROWS],
         refusals={act: against[action] for act, action in ACTS.items()},
         form=MemberForm(actor=actor, given={"group_id": group.id}),
-        line=curl(request, f"/groups/{group.id}/users", '{"user_id": "…"}'),
+        line=applying(
+            "GroupMembership", {"group_path": f"{shown(group.ou.path)}/{group.name}", "member_ref": actor.ref}
+        ),
         **tabs("groups"),
     )
 

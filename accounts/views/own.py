@@ -16,12 +16,12 @@ from accounts.commands.passwords import SetPassword
 from accounts.commands.tokens import RevokeToken
 from accounts.models import AccessToken
 from accounts.own_forms import PasswordForm, TokenForm
-from accounts.views.room import curl
 from powerloom.commands.bus import submit
 from powerloom.kernel.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unauthenticated
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
+from powerloom.web.lines import curl
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, shown_once, signed_in
 from powerloom.web.requests import address, request_id

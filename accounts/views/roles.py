@@ -19,10 +19,11 @@ from accounts.models import Role
 from accounts.organization_forms import EditRoleForm, RoleForm
 from accounts.reasons import Reason, reasons_against
 from accounts.roles import ROLES
-from accounts.views.room import curl, tabs
+from accounts.views.room import tabs
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Target
 from powerloom.web.answers import actor_of
+from powerloom.web.lines import curl
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import form_page, posted

@@ -23,6 +23,7 @@ from powerloom.web.answers import actor_of
 from powerloom.web.deeds import Deed, Origin, answer, sent
 from powerloom.web.filters import Filters
 from powerloom.web.forms import TypedName
+from powerloom.web.lines import place_of, weave
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 
@@ -47,7 +48,7 @@ def secret_list(request: HttpRequest) -> HttpResponse:
         bare=request.path,
         new_refusal=reason_against_new(request, Action.SECRET_CREATE),
         tabs=key_tabs("accounts:secrets"),
-        line=f'curl -H "Authorization: Bearer $TOKEN" {request.build_absolute_uri("/api/secrets")}',
+        line=weave("secret", "set", f"{place_of(request)}/database-password"),
     )
 
 

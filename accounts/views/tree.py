@@ -18,10 +18,11 @@ from accounts.law import shown
 from accounts.models import OU, PrincipalKind
 from accounts.organization_forms import OUForm, RenameOUForm
 from accounts.reasons import reason_anywhere, reasons_against
-from accounts.views.room import curl, tabs
+from accounts.views.room import tabs
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import form_page, posted
@@ -178,7 +179,7 @@ def _head(request: HttpRequest, ou: OU, tab: str) -> dict[str, Any]:
         "tab_template": f"accounts/_{'ou' if tab == 'overview' else tab}.html",
         "refusals": {act: against[action] for act, action in ACTS.items()},
         "tabs": links,
-        "line": curl(request, "/ous", f'{{"name": "…", "display_name": "…", "parent_id": "{ou.id}"}}'),
+        "line": applying("OU", {"name": "platform", "parent_ou_path": shown(ou.path)}),
     }
 
 

@@ -16,10 +16,11 @@ from accounts.law import shown
 from accounts.models import User
 from accounts.organization_forms import MoveUserForm, RenameUserForm, UserForm
 from accounts.reasons import Reason, reason_anywhere, reasons_against
-from accounts.views.room import curl, tabs
+from accounts.views.room import tabs
 from powerloom.kernel.ids import new_id
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import curl
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, shown_once, signed_in
 from powerloom.web.submitting import form_page, performed, posted

@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from accounts.law import shown
 from accounts.places import reason_against_new
-from accounts.reasons import Reason, reasons_against
+from accounts.reasons import Reason, reasons_against, reasons_by_target
 from agents import connections, queries, standing, withholding
 from agents.actions import ON_AGENT, Action
 from agents.drivers.agents import desired_document
@@ -23,10 +24,12 @@ from agents.queries.lists import agents_matching, sync_states, versions_before
 from agents.queries.server_attachments import server_attachments_of
 from agents.standing import Standing
 from agents.views.attachments import attaching_server, attaching_skill
+from powerloom.kernel.refs import Actor
 from powerloom.reconcile.queries import status_of
 from powerloom.reconcile.status import SyncStatus
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, page, signed_in
 from powerloom.web.tabs import FIRST, Tab, elsewhere, tabbed
@@ -34,7 +37,6 @@ from powerloom.web.tabs import FIRST, Tab, elsewhere, tabbed
 ROWS = 50
 VERSIONS = 20
 MOST_COMPARED = 200  # versions that a choice offers
-EXAMPLE = 'curl -H "Authorization: Bearer $TOKEN" {base}/api/agents -d \'{{"name": "code-reviewer", …}}\''
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Line:
     agent: Agent
     standing: Standing
     model: str
+    against_invoking: Reason
 
 
 @signed_in
@@ -58,14 +61,14 @@ def agent_list(request: HttpRequest) -> HttpResponse:
         "agents/list.html",
         "agents/_list.html",
         page=found,
-        lines=_lines(found.rows),
+        lines=_lines(actor_of(request), found.rows),
         chosen=chosen,
         chips=chosen.chips(sync=str.capitalize),
         kept=chosen.kept(by_form=frozenset({"q", "sync"})),
         sync_states=[(word.value, word.value.capitalize()) for word in SyncStatus],
         bare=request.path,
         new_refusal=reason_against_new(request, Action.AGENT_CREATE),
-        line=EXAMPLE.format(base=request.build_absolute_uri("/").rstrip("/")),
+        line=_first_line(request),
     )
 
 
@@ -88,17 +91,25 @@ def agent_state(request: HttpRequest, agent_id: UUID) -> HttpResponse:
     return fragment(request, "agents/_state.html", standing=standing.of([agent])[agent.id])
 
 
-def _lines(agents: list[Agent]) -> list[Line]:
+def _lines(actor: Actor, agents: list[Agent]) -> list[Line]:
     states, latest = standing.of(agents), queries.latest_versions(agents)
-    return [Line(agent, states[agent.id], _model(latest[agent.id])) for agent in agents]
+    against = reasons_by_target(actor, (agent.target() for agent in agents), Action.AGENT_INVOKE)
+    return [
+        Line(agent, now, _model(latest[agent.id]), against[agent.id] or _not_live(now))
+        for agent in agents
+        for now in [states[agent.id]]
+    ]
+
+
+def _not_live(now: Standing) -> Reason:
+    return Reason("" if now.live else f"Not live yet: {now.why}.")
 
 
 def _head(request: HttpRequest, agent: Agent) -> dict[str, Any]:
     now = standing.of([agent])[agent.id]
     against = reasons_against(actor_of(request), agent.target(), ON_AGENT)
     refusals = {action.partition(":")[2]: reason for action, reason in against.items()}
-    if not now.live:
-        refusals["invoke"] = refusals["invoke"] or Reason(f"Not live yet: {now.why}.")
+    refusals["invoke"] = refusals["invoke"] or _not_live(now)
     return {"agent": agent, "standing": now, "refusals": refusals}
 
 
@@ -129,7 +140,7 @@ def _skills(request: HttpRequest, agent: Agent) -> dict[str, Any]:
         "attachments": rows,
         "deed": deed,
         "form": deed.form,
-        "line": _line_for(request, agent, "skills", "skill_id"),
+        "line": _attaching(agent, "AgentSkill", "skill_path", "python-lint"),
     }
 
 
@@ -139,7 +150,7 @@ def _servers(request: HttpRequest, agent: Agent) -> dict[str, Any]:
         "connections": connections.lent_to(agent, server_attachments_of(agent)),
         "deed": deed,
         "form": deed.form,
-        "line": _line_for(request, agent, "mcp-servers", "mcp_server_registration_id"),
+        "line": _attaching(agent, "AgentMCPServer", "mcp_registration_path", "docs"),
     }
 
 
@@ -187,9 +198,18 @@ def _model(version: AgentVersion) -> str:
     return str(model["id"]) if isinstance(model, dict) else str(model)
 
 
-def _line_for(request: HttpRequest, agent: Agent, part: str, names: str) -> str:
-    base = request.build_absolute_uri(f"/api/agents/{agent.id}/{part}")
-    return f'curl -H "Authorization: Bearer $TOKEN" {base} -d \'{{"{names}": "…"}}\''
+def _first_line(request: HttpRequest) -> str:
+    spec = {
+        "model": "claude-sonnet-4-6",
+        "system_prompt": "Review what changes.",
+        "owner_principal_ref": actor_of(request).ref,
+    }
+    return applying("Agent", {"name": "code-reviewer", "ou_path": place_of(request)}, spec)
+
+
+def _attaching(agent: Agent, kind: str, end: str, name: str) -> str:
+    place = shown(agent.ou.path)
+    return applying(kind, {"agent_path": f"{place}/{agent.name}", end: f"{place}/{name}"})
 
 
 TABS: dict[str, Tab[Agent]] = {

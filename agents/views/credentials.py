@@ -42,6 +42,7 @@ from powerloom.web.answers import actor_of
 from powerloom.web.deeds import Deed, answer, sent
 from powerloom.web.filters import Filters
 from powerloom.web.forms import TypedName
+from powerloom.web.lines import applying, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, go, page, signed_in
 from powerloom.web.submitting import performed
@@ -80,7 +81,13 @@ def credential_list(request: HttpRequest) -> HttpResponse:
         bare=request.path,
         new_refusal=reason_against_new(request, Action.CREDENTIAL_CREATE),
         tabs=key_tabs("agents:credentials"),
-        line=f'curl -H "Authorization: Bearer $TOKEN" {request.build_absolute_uri("/api/credentials")}',
+        line=applying(
+            "Credential",
+            {
+                "agent_path": f"{place_of(request)}/code-reviewer",
+                "mcp_registration_path": f"{place_of(request)}/docs",
+            },
+        ),
     )
 
 

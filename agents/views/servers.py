@@ -35,6 +35,7 @@ from agents.views.deployments import config_deed, policy_deed
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying, curl, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, page, signed_in
 from powerloom.web.tabs import FIRST, Tab, elsewhere, tabbed
@@ -84,7 +85,7 @@ def server_list(request: HttpRequest) -> HttpResponse:
         kinds=[(kind, _kind_word(kind)) for kind in (FOREIGN, *(kind for kind in KINDS if kind in TEMPLATES))],
         bare=request.path,
         new_refusal=reason_against_new(request, Action.MCP_SERVER_CREATE),
-        line=f'curl -H "Authorization: Bearer $TOKEN" {request.build_absolute_uri("/api/mcp-templates")}',
+        line=applying("MCPDeployment", {"name": "docs", "ou_path": place_of(request)}, {"template_kind": "echo"}),
     )
 
 
@@ -208,8 +209,7 @@ def _calls(request: HttpRequest, server: MCPServer) -> dict[str, Any]:
         ],
         "chips": chosen.chips(),
         "chosen": chosen,
-        "line": f'curl -H "Authorization: Bearer $TOKEN" '
-        f"{request.build_absolute_uri(f'/api/mcp-deployments/{deployment.id}/calls')}",
+        "line": curl(request, f"/mcp-deployments/{deployment.id}/calls"),
     }
 
 

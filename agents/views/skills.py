@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.law import shown
 from accounts.places import chosen_place, places_for, reason_against_new
 from accounts.queries import principal_named, principals_visible_to
 from accounts.reasons import Reason, reasons_against
@@ -39,6 +40,7 @@ from powerloom.web.answers import actor_of
 from powerloom.web.deeds import Deed, answer, sent
 from powerloom.web.filters import Filters
 from powerloom.web.forms import TypedName
+from powerloom.web.lines import applying, place_of, weave
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, signed_in
 from powerloom.web.submitting import performed
@@ -79,7 +81,7 @@ def skill_list(request: HttpRequest) -> HttpResponse:
         sync_states=[(word.value, word.value.capitalize()) for word in SyncStatus],
         bare=request.path,
         new_refusal=reason_against_new(request, Action.SKILL_CREATE),
-        line=_line(request, "", '{"name": "python-lint", "display_name": "Python lint", "ou_id": "…"}'),
+        line=applying("Skill", {"name": "python-lint", "ou_path": place_of(request)}),
     )
 
 
@@ -123,8 +125,8 @@ def skill_create(request: HttpRequest) -> HttpResponse:
 def skill_edit(request: HttpRequest, skill_id: UUID) -> HttpResponse:
     """Change how a skill is shown."""
     skill = skill_for_read(actor_of(request), skill_id)
-    shown = {"display_name": skill.display_name, "description": skill.description or ""}
-    form = SkillForm(sent(request), initial=shown)
+    now = {"display_name": skill.display_name, "description": skill.description or ""}
+    form = SkillForm(sent(request), initial=now)
     deed = skill_origin(skill).deed(request, form, heading=f"Edit {skill.display_name}", button="Save")
     return answer(
         request,
@@ -220,8 +222,7 @@ def _versions(request: HttpRequest, skill: Skill) -> dict[str, Any]:
     found = page_of(request, versions_of(skill), size=VERSIONS)
     states = sync_states(SyncKind.SKILL_VERSION, [version.id for version in found.rows])
     lines = [(version, standing.word_of(states.get(version.id))) for version in found.rows]
-    line = _line(request, f"/{skill.id}/versions", "", extra="-F file=@skill.zip")
-    return {"lines": lines, "page": found, "line": line}
+    return {"lines": lines, "page": found, "line": _uploading(skill)}
 
 
 def _files(request: HttpRequest, skill: Skill) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def _files(request: HttpRequest, skill: Skill) -> dict[str, Any]:
         "files": [(name, len(content)) for name, content in files.items()],
         "path": path if path in files else "",
         "text": _as_text(files[path]) if path in files else None,
-        "line": _line(request, f"/{skill.id}/versions", "", extra="-F file=@skill.zip"),
+        "line": _uploading(skill),
     }
 
 
@@ -283,11 +284,8 @@ def _granting(request: HttpRequest, skill: Skill, form: GrantForm) -> Deed:
     return deed
 
 
-def _line(request: HttpRequest, rest: str, body: str, *, extra: str = "") -> str:
-    url = request.build_absolute_uri(f"/api/skills{rest}")
-    return " ".join(
-        part for part in ('curl -H "Authorization: Bearer $TOKEN"', extra, url, f"-d '{body}'" if body else "") if part
-    )
+def _uploading(skill: Skill) -> str:
+    return weave("skill", "upload", f"{shown(skill.ou.path)}/{skill.name}", "skill.zip", "--activate")
 
 
 TABS: dict[str, Tab[Skill]] = {

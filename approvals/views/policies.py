@@ -34,6 +34,7 @@ from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import applying, place_of
 from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, go, page, signed_in
 from powerloom.web.submitting import performed, submitted
@@ -41,7 +42,6 @@ from powerloom.web.submitting import performed, submitted
 ROWS = 50
 MOST_PATHS = 500  # offered while one types; any other path may be written too
 MOST_SHOWN = 20
-LINE = 'curl -H "Authorization: Bearer $TOKEN" {url} -d \'{{"name": "…", "action_pattern": "agent:*", …}}\''
 
 
 @signed_in
@@ -62,7 +62,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
         chips=chosen.chips(state=str.capitalize),
         kept=chosen.kept(by_form=frozenset({"q", "state"})),
         bare=request.path,
-        line=LINE.format(url=request.build_absolute_uri("/api/approval-policies")),
+        line=_first_line(request),
         against=obstacles.against_making(actor),
     )
 
@@ -178,6 +178,11 @@ def _filtered(policies: QuerySet[ApprovalPolicy], chosen: Filters) -> QuerySet[A
     if chosen["ou"]:
         terms &= Q(scope_path__startswith=f"{chosen['ou'].rstrip('/')}/")
     return policies.filter(terms)
+
+
+def _first_line(request: HttpRequest) -> str:
+    named = {"name": "production", "scope_ou_path": place_of(request)}
+    return applying("ApprovalPolicy", named, {"action_pattern": "agent:*", "approver_role": "Approver"})
 
 
 def _tester(about: Any, actor: Actor) -> dict[str, Any]:

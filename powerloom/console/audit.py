@@ -18,12 +18,12 @@ from django.views.decorators.http import require_GET
 from accounts import chain, queries, trail
 from accounts.actions import Action
 from accounts.reasons import reasons_against
-from accounts.views.room import curl
 from powerloom.audit.models import Entry
 from powerloom.audit.queries import payload
 from powerloom.kernel.errors import Unavailable
 from powerloom.web.answers import actor_of
 from powerloom.web.filters import Filters
+from powerloom.web.lines import weave
 from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, page, signed_in
 
@@ -70,7 +70,7 @@ def audit(request: HttpRequest) -> HttpResponse:
         kept=chosen.kept(by_form=frozenset({"q", "action", "decision", "since", "until", "target"})),
         decisions=DECISIONS,
         bare=request.path,
-        line=curl(request, "/audit"),
+        line=weave("audit", "list"),
         tabs=_tabs("console:audit"),
     )
 

@@ -206,7 +206,9 @@ ON_RUNTIME: dict[str, int] = {
 }  # the kinds above that CMA has ids for
 SESSIONS = 2
 
+INVOKE = "Invoke an agent"
 VERBS = (
+    (INVOKE, "agents:list"),
     ("New OU", "organization:ou_new"),
     ("New user", "organization:user_new"),
     ("New group", "organization:group_new"),
@@ -233,7 +235,7 @@ def find(request: HttpRequest) -> HttpResponse:
     actor, text = actor_of(request), request.GET.get("q", "").strip()[:LONGEST]
     hits = [*_verbs(text)]
     if text and actor.organization_id is not None:
-        hits = [*_by_id(actor, text), *hits, *_by_name(actor, text)]
+        hits = [*_by_id(actor, text), *_invocable(actor, text), *hits, *_by_name(actor, text)]
     return fragment(request, "console/_found.html", hits=hits, text=text)
 
 
@@ -245,6 +247,14 @@ def _verbs(text: str) -> Iterator[Hit]:
     for word, view in VERBS:
         if wanted in word.lower():
             yield Hit("Do", "corner-down-right", word, reverse(view))
+
+
+def _invocable(actor: Actor, text: str) -> Iterator[Hit]:
+    """Find the agents that may be invoked when the text says so: `invoke`, or `invoke review`."""
+    verb, _, rest = text.lower().partition(" ")
+    if verb == INVOKE.partition(" ")[0].lower():
+        named = Q(name__icontains=rest.strip()) | Q(display_name__icontains=rest.strip())
+        yield from map(_invoke, agents.agents_invocable_by(actor).filter(named).order_by("-pk")[:MOST])
 
 
 def _by_name(actor: Actor, text: str) -> Iterator[Hit]:

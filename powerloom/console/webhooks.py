@@ -15,7 +15,6 @@ from accounts.fields import ConfirmForm
 from accounts.queries import root_of
 from accounts.reasons import Reason, reasons_against
 from accounts.views.own import tabs
-from accounts.views.room import curl
 from approvals import queries, webhooks
 from approvals.actions import Action
 from approvals.commands.webhooks import (
@@ -34,6 +33,7 @@ from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Target
 from powerloom.web.answers import actor_of
 from powerloom.web.forms import SchemaForm
+from powerloom.web.lines import curl
 from powerloom.web.lists import page_of
 from powerloom.web.pages import go, page, said, shown_once, signed_in
 from powerloom.web.submitting import form_page, performed, posted

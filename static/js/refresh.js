@@ -1,18 +1,24 @@
-// <div data-refresh="url" data-every="seconds"> keeps itself fresh: its fragment is fetched again and morphed in place, so focus,
-// selection and scroll stay. Rows that are new wait behind a button and never push what one reads; nor does a card that went away
-// elsewhere: it stays and says so. A hidden page asks nothing.
+// <div data-refresh="url" data-every="seconds" data-hears="kinds"> keeps itself fresh: its fragment is fetched again when the page
+// hears that something of these kinds changed ("*" is any), no more often than every so many seconds, and morphed in place, so focus,
+// selection and scroll stay. While the socket is open it asks but rarely besides; without it, at that pace. Rows that are new wait
+// behind a button and never push what one reads; nor does a card that went away elsewhere: it stays and says so. A hidden page asks
+// nothing.
 
 import { showLive } from "./live.js";
+import { isOpen, onChange } from "./news.js";
 import { told } from "./times.js";
 
 const SLOWEST = 60000;
+const CALM = 30000;
 
 class Refreshed {
   constructor(element) {
     this.element = element;
     this.failures = 0;
     this.freshAt = new Date();
+    this.askedAt = -Infinity;
     this.plan();
+    onChange((kinds) => this.hears(kinds) && this.runSoon());
     document.addEventListener("visibilitychange", () => document.hidden || this.run());
   }
 
@@ -20,14 +26,30 @@ class Refreshed {
     return Number(this.element.dataset.every) * 1000;
   }
 
+  hears(kinds) {
+    const wanted = this.element.dataset.hears.split(" ");
+    return kinds[0] === "*" || wanted.includes("*") || wanted.some((kind) => kinds.includes(kind));
+  }
+
+  // What changed between the page and its socket is seen by the first look, which is not put off.
   plan() {
+    const trusts = isOpen() && this.failures === 0 && this.askedAt > 0;
+    this.runIn(trusts ? CALM : Math.min(this.every * 2 ** this.failures, SLOWEST));
+  }
+
+  runIn(wait) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.run(), Math.min(this.every * 2 ** this.failures, SLOWEST));
+    this.timer = setTimeout(() => this.run(), wait);
+  }
+
+  runSoon() {
+    this.runIn(Math.max(0, this.askedAt + this.every - performance.now()));
   }
 
   async run() {
+    if (!document.hidden) this.askedAt = performance.now();
+    this.plan(); // before it asks: what is heard meanwhile is asked for after that
     if (!document.hidden) await this.fetch();
-    this.plan();
   }
 
   async fetch() {
@@ -37,10 +59,11 @@ class Refreshed {
       this.morph(await answer.text());
       this.failures = 0;
       this.freshAt = new Date();
-      showLive("live");
+      showLive(this, "live");
     } catch {
       this.failures += 1;
-      showLive(this.failures > 2 ? "stale" : "reconnecting", this.freshAt);
+      showLive(this, this.failures > 2 ? "stale" : "reconnecting", this.freshAt);
+      this.plan();
     }
   }
 

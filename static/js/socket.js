@@ -25,20 +25,24 @@ export class HealingSocket {
     this.socket.addEventListener("close", (event) => this.closed(event));
   }
 
+  get isOpen() {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
   opened() {
     this.failures = 0;
     this.openAt = new Date();
-    showLive("live");
+    showLive("socket", "live");
     this.onOpen();
   }
 
   closed(event) {
     if (CLOSED_FOR_GOOD.includes(event.code)) {
-      showLive("ended");
+      showLive("socket", "ended");
       return;
     }
     this.failures += 1;
-    showLive(this.failures > 5 ? "stale" : "reconnecting", this.openAt ?? new Date());
+    showLive("socket", this.failures > 5 ? "stale" : "reconnecting", this.openAt ?? new Date());
     setTimeout(() => this.connect(), this.wait());
   }
 

@@ -1,7 +1,7 @@
 // A session as it happens. The socket only tells that there is more; the server renders it, as it renders the page after a reload,
 // so live and replayed are the same HTML. Every element carries its id, so a fragment that comes twice changes nothing.
 
-import { HealingSocket } from "./socket.js";
+import { openSocket } from "./news.js";
 
 const AT_THE_END = 160;
 const AGAIN_AFTER = 2000;
@@ -11,7 +11,7 @@ class Transcript {
     this.element = element;
     this.pulling = false;
     this.behind = element.dataset.more === "yes";
-    this.socket = new HealingSocket(() => element.dataset.socket.replace("AFTER", this.seq), {
+    openSocket(() => element.dataset.socket.replace("AFTER", this.seq), {
       onFrame: () => this.pull(),
       onOpen: () => this.pull(),
     });

@@ -15,7 +15,7 @@ from powerloom.reconcile.models import SyncState
 from tests.connected import attach_server, make_managed_server, make_server
 from tests.declared import done, make_agent, make_live
 from tests.integration.console.conftest import queries
-from tests.world import World
+from tests.world import World, console_of
 
 
 def words(page: bytes) -> str:
@@ -37,6 +37,18 @@ def test_the_list_shows_where_each_agent_stands(world: World, alice: Client) -> 
     assert re.search(r"live Synced Ready /acme/engineering claude-sonnet-4-6 user:bob@acme.example", page)
     assert re.search(r"parked Parked", page)
     assert re.search(r"waiting Pending", page)
+
+
+def test_each_row_lets_one_invoke_its_agent_or_says_why_not(world: World, alice: Client) -> None:
+    live, waiting = (make_agent(world.bob, world.engineering, name) for name in ("live", "waiting"))
+    make_live(live.id, kinds={SyncKind.ENVIRONMENT})
+    page = alice.get("/agents").content.decode()
+    assert f'href="/agents/{live.id}#invoke" aria-label="Invoke live"' in page
+    assert f"/agents/{waiting.id}#invoke" not in page
+    assert re.search(r'aria-label="Invoke waiting" aria-disabled="true" aria-description="Not live yet: ', page)
+    refused = console_of(world.eve).get("/agents").content.decode()
+    assert "#invoke" not in refused
+    assert refused.count("You need agent:invoke on /acme/engineering") >= 2
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,7 @@ def test_a_chosen_filter_is_a_chip_that_takes_it_away(alice: Client) -> None:
 def test_an_empty_list_teaches(alice: Client) -> None:
     page = words(alice.get("/agents").content)
     assert "An agent is declared here" in page
-    assert "curl" in page
+    assert "| weave apply -" in page
 
 
 def test_a_reload_of_the_table_alone_is_a_fragment(alice: Client) -> None:

@@ -5,13 +5,12 @@ The agent, the session and a held request lie in engineering; session and reques
 signed in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import AccessToken, Binding, Group, Role, Secret
 from accounts.roles import builtin_id
@@ -22,6 +21,7 @@ from agents.spec import Tools
 from approvals.models import ApprovalPolicy, ApprovalRequest, Webhook
 from powerloom.kernel.ids import new_id
 from sessions.models import AgentSession, Status
+from tests.addresses import PAGES, PARTS, address_of
 from tests.connected import attach_server, make_server, pin
 from tests.declared import done, make_live, make_skill, make_version
 from tests.deployed import make_deployment
@@ -31,7 +31,6 @@ from tests.world import World, bind, console_of, make_group, make_role, make_tok
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
 MEMBERS = [pytest.param("alice", marks=pytest.mark.twice), *CAST[1:]]  # hers are the pages with most in them
-NAMESPACES = {"console", "accounts", "organization", "settings", "approvals", "agents", "sessions", "chat"}
 OPEN = {"accounts:sign_in", "accounts:sign_in_by_name", "accounts:sign_out"}  # have their own tests
 
 READS = {  # name: (alice, bob, vera, eve, mallory, nobody)
@@ -305,25 +304,6 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     Agent.objects.filter(pk=agent.pk).update(generation=1)  # as the forms say
 
 
-def addresses(patterns: list[Any], namespace: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Yield the name of every address with the names of its variable parts."""
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver) and pattern.namespace in NAMESPACES | {None}:
-            yield from addresses(pattern.url_patterns, pattern.namespace or namespace)
-        elif isinstance(pattern, URLPattern) and pattern.name and namespace in NAMESPACES:
-            yield f"{namespace}:{pattern.name}", list(pattern.pattern.converters)
-
-
-PARTS = dict(addresses(get_resolver().url_patterns))
-QUERIES = {  # what an address is asked with
-    "agents:server_try": "?tool=echo",
-    "accounts:scopes": "?room=/agents",
-    "console:ask_access": "?action=agent:update&ou=/acme/engineering",
-    "organization:explain": "?action=agent:update&ou=/acme/engineering",
-    "organization:why": "?action=agent:update&ou=/acme/engineering",
-}
-
-
 def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
     things: dict[str, Any] = {
         "agent_id": agent.id,
@@ -354,7 +334,7 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "version_id": SkillVersion.objects.get().id,
         "grant_id": Binding.objects.get(resource_id=skill.id).id,
     }
-    return reverse(name, kwargs={part: things[part] for part in PARTS[name]}) + QUERIES.get(name, "")
+    return address_of(name, things, place="/acme/engineering")
 
 
 def browser_of(member: str, world: World) -> Client:
@@ -368,8 +348,12 @@ def test_every_address_stands_in_the_table() -> None:
 @pytest.mark.parametrize("member", MEMBERS)
 def test_who_may_open_what(world: World, agent: Agent, session: AgentSession, member: str) -> None:
     browser = browser_of(member, world)
-    found = {name: undone(browser.get, url_of(name, world, agent, session)).status_code for name in READS}
+    answers = {name: undone(browser.get, url_of(name, world, agent, session)) for name in READS}
+    found = {name: answer.status_code for name, answer in answers.items()}
     assert found == {name: statuses[CAST.index(member)] for name, statuses in READS.items()}
+    if member == "alice":
+        pages = {name for name, answer in answers.items() if not answer.streaming and b"<html" in answer.content}
+        assert pages == {*PAGES} - OPEN, "a browser walks through every page: name it in tests.addresses"
 
 
 @pytest.mark.parametrize("member", MEMBERS)

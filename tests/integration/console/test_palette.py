@@ -35,10 +35,18 @@ def found(client: Client, text: str) -> list[str]:
         ("Audit", "Go to Audit"),
         ("audit", "Role Auditor"),
         ("new tok", "Do New token"),
+        ("invoke", "Do Invoke an agent"),
+        ("invoke", "Do Invoke Code-Reviewer"),
+        ("Invoke review", "Do Invoke Code-Reviewer"),
     ],
 )
 def test_names_and_verbs_are_found(alice: Client, session: AgentSession, text: str, line: str) -> None:
     assert line.lower() in [one.lower() for one in found(alice, text)]
+
+
+def test_to_invoke_is_offered_for_what_one_may_invoke(world: World, agent: Agent) -> None:
+    assert found(console_of(world.bob), "invoke code") == [f"Do Invoke {agent.display_name}"]
+    assert found(console_of(world.eve), "invoke code") == []
 
 
 def test_every_id_leads_to_what_it_names(world: World, alice: Client, agent: Agent, session: AgentSession) -> None:

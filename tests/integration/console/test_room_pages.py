@@ -1,14 +1,21 @@
 """Every page of the rooms of agents, MCP servers, credentials and secrets opens, empty and full, at one cost."""
 
+import html
+import json
+import re
+import shlex
 from typing import Any
 
 import pytest
+import typer
 from django.test import Client
 
 from accounts.commands.secrets import CreateSecret, sealed_value
 from accounts.models import OU, Secret, User
 from agents.models import Agent, MCPTool
+from powerloom.cli.main import app as weave
 from powerloom.kernel.ids import new_id
+from powerloom.manifests.shapes import KINDS
 from tests.connected import attach_server, make_managed_server, make_server
 from tests.declared import attach, done, make_skill, make_version
 from tests.deployed import make_deployment, make_failed, make_running
@@ -81,6 +88,37 @@ def test_the_pages_of_a_credential_and_a_secret_open(world: World, alice: Client
         assert alice.get(f"/credentials/{credential.id}{path}").status_code == 200
         assert alice.get(f"/secrets/{secret.id}{path}").status_code == 200
     assert alice.get(f"/secrets/{secret.id}/users").status_code == 200
+
+
+def test_an_empty_room_gives_the_line_that_makes_the_first_thing(world: World, alice: Client, agent: Agent) -> None:
+    skill, nothing_yet = make_skill(world.bob, world.engineering), console_of(world.mallory)
+    rooms = ["/agents", "/skills", "/mcp-servers", "/credentials", "/secrets", "/sessions", "/approvals/policies"]
+    rooms += ["/organization/groups", "/organization/explain"]
+    parts = [f"/agents/{agent.id}?tab=skills", f"/agents/{agent.id}?tab=servers", f"/agents/{agent.id}/sessions"]
+    parts += [f"/skills/{skill.id}?tab=versions"]
+    for browser, address in [*((nothing_yet, room) for room in rooms), *((alice, part) for part in parts)]:
+        [line, *_] = re.findall(r'data-copies="([^"]+)"', browser.get(address).content.decode())
+        told = shlex.split(html.unescape(line))
+        assert fits(json.loads(told[1])) if told[0] == "echo" else verb_of(told), line
+        assert told[0] != "echo" or told[2:] == ["|", "weave", "apply", "-"]
+
+
+def fits(document: dict[str, Any]) -> bool:
+    """Tell whether a new thing may be declared so."""
+    kind, spec = KINDS[document["kind"]], document.get("spec", {})
+    kind.metadata.model_validate(document["metadata"])
+    kind.spec.model_validate(spec)
+    return all(name in spec for name in kind.needed)
+
+
+def verb_of(words: list[str]) -> Any:
+    """The verb of the command line program that a line calls."""
+    found: Any = typer.main.get_command(weave)
+    for word in words[1:]:
+        if not hasattr(found, "commands"):
+            break
+        found = found.commands.get(word)
+    return found
 
 
 def fill(world: World, agent: Agent, numbers: range) -> None:

@@ -11,6 +11,7 @@ from agents.models import Agent, CallOutcome, Credential, MCPCall, MCPDeployment
 from powerloom.audit.models import Entry
 from tests.connected import attach_server, make_server
 from tests.deployed import make_deployment, make_failed
+from tests.foreign import Foreign
 from tests.integration.console.test_agent_pages import words
 from tests.integration.console.test_room_pages import make_secret
 from tests.world import World, console_of
@@ -116,6 +117,27 @@ def test_a_tool_that_cannot_be_called_says_so_before_anything_is_called(world: W
     refused = console_of(world.eve).post(f"/mcp-servers/{server.id}/try?tool=echo", headers=PART)
     assert refused.status_code == 403
     assert Entry.objects.filter(action="mcp_server:use", decision="denied").count() == 1
+
+
+def test_a_tool_is_tried_by_hand_and_what_it_answers_stays_text(world: World, alice: Client, foreign: Foreign) -> None:
+    schema = {"type": "object", "properties": {"words": {"type": "string"}}, "required": ["words"]}
+    foreign.wants, foreign.says = "a-token", "<script>alert(1)</script> Found 3 notes."
+    server = make_server(world.engineering, url=foreign.url, tools=())
+    definition = {"name": "search", "description": "Searches.", "input_schema": schema}
+    MCPTool.objects.create(
+        server=server, name="search", definition=definition, sha256="a" * 64, pinned=definition, pinned_sha256="a" * 64
+    )
+    address = f"/mcp-servers/{server.id}/try?tool=search"
+    assert "Searches." in words(alice.get(address).content)
+    assert alice.post(address, {"token": "a-token"}, headers=PART).status_code == 422  # it needs its words
+    answer = alice.post(address, {"arguments.words": "locks", "token": "a-token"}, headers=PART)
+    page = answer.content.decode()
+    assert answer.status_code == 200, words(answer.content)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; Found 3 notes." in page
+    assert "<script>alert" not in page
+    assert "a-token" not in page
+    assert foreign.called == [("search", {"words": "locks"})]
+    assert Entry.objects.filter(action="mcp_server:use", decision="allowed").count() == 1
 
 
 def test_destroying_waits_for_its_users_and_wants_the_name(world: World, alice: Client, agent: Agent) -> None:
