@@ -239,6 +239,16 @@ def test_an_event_opens_in_the_inspector_and_in_the_address(admin: Page, served:
     expect(admin.locator("#inspector")).to_contain_text("user.message")
 
 
+def test_the_minimap_is_looked_at_closely(admin: Page, served: Product) -> None:
+    open_first_session(admin, served)
+    lane = admin.locator("svg.lane").first
+    expect(lane).to_have_attribute("viewBox", "-2 0 1004 20")
+    admin.keyboard.press("+")
+    expect(lane).to_have_attribute("viewBox", "249 0 502 20")
+    admin.get_by_role("button", name="Zoom out").click()
+    expect(lane).to_have_attribute("viewBox", "-2 0 1004 20")
+
+
 def test_hostile_words_stay_words_while_they_stream(admin: Page, served: Product) -> None:
     words = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
     invoke(admin, served, words)
