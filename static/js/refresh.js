@@ -72,8 +72,8 @@ class Refreshed {
     const isWhole = !html.includes('rel="next"');
     const isRead = Boolean(this.element.querySelector("[data-row]")); // an empty list has nothing that could be pushed
     const calm = (node) => {
-      if (!isRead || !node.matches?.("[data-row]")) return true;
-      waiting += 1;
+      if (!isRead || !node.matches?.("[data-row], [data-head]")) return true;
+      waiting += node.matches("[data-row]") ? 1 : 0;
       return false;
     };
     const stay = (node) => {
