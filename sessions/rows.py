@@ -64,7 +64,8 @@ class SessionDetailOut(SessionOut):
 
 class InvokedOut(Schema):
     """A session that was started. In sync mode there is no ticket; the answer is the session too, as it is when it
-    comes to rest or waits for a person (`waiting_for`).
+    comes to rest or waits for a person (`waiting_for`). Whoever may not read it gets its `status`, `stop_reason` and
+    `waiting_for` alone.
     """
 
     session_id: UUID

@@ -22,17 +22,18 @@ from channels.db import database_sync_to_async
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpResponse
 
-from accounts import tokens
 from powerloom.kernel.errors import PowerloomError, Unauthenticated, Unavailable
 from powerloom.kernel.refs import Actor
 from powerloom.web.answers import error_shape
 from powerloom.web.requests import HEADER as REQUEST_ID
 from sessions import tickets
 from sessions.models import AgentSession
+from sessions.queries import still_visible
 from sessions.reader import Follower, State, reader
 from sessions.rows import session_row
 
 HEADER = "X-Powerloom-Await"
+REST = ("status", "stop_reason", "waiting_for")
 _NAME = HEADER.lower().encode()
 _SECRET = secrets.token_urlsafe(16)
 
@@ -133,6 +134,9 @@ class Waiter(Follower):
         if state is None or state.is_at_rest or state.waiting_for:
             self._settle()
 
+    async def lose(self) -> None:
+        """Who may invoke and not read waits on: in the end it is told how the session came to rest, and no more."""
+
     async def sign_out(self) -> None:
         self._settle()
 
@@ -180,6 +184,9 @@ def _stopped(session_id: UUID) -> Unavailable:
 
 
 def _final(marked: Mark) -> dict[str, Any]:
-    if not tokens.is_good(marked.actor):
+    """Return the session as it is now; of one that is not for the caller to read, or deleted, how it came to rest."""
+    seen = still_visible(marked.actor, [marked.session_id])
+    if seen is None:
         raise Unauthenticated("What you signed in with is over. The session goes on: sign in and read it.")
-    return session_row(AgentSession.objects.select_related("ou", "agent").get(pk=marked.session_id))
+    row = session_row(AgentSession.objects.select_related("ou", "agent").get(pk=marked.session_id))
+    return row if marked.session_id in seen else {name: row[name] for name in REST}

@@ -29,6 +29,7 @@ TWICE = (
     "integration/reconcile",
     "integration/test_databases.py",
     "integration/accounts/test_law_properties.py",
+    "integration/accounts/test_together.py",
     "integration/accounts/test_access_api.py",
     "integration/agents/test_agents_api.py",
     "integration/api/test_audit_api.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,13 +26,23 @@ def write(file: Path, pieces: Iterable[bytes]) -> None:
 def _replace(target: Path, pieces: Iterable[bytes]) -> None:
     partial = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
-        with partial.open("xb") as out:
+        with open(partial, "xb", opener=_for_us_alone) as out:
             out.writelines(pieces)
             out.flush()
             os.fsync(out.fileno())
-        if target.exists():
-            shutil.copymode(target, partial)
+        partial.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else _mode_of_new_files())
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Open a file that nobody else may read while it is written, whatever its mode is to be."""
+    return os.open(path, flags, 0o600)
+
+
+def _mode_of_new_files() -> int:
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -2,16 +2,19 @@
 
 import io
 import json
+import os
+import stat
 import sys
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
 from agents.models import MCPDeployment
-from powerloom.cli import client
+from powerloom.cli import client, files
 from tests.declared import make_agent
 from tests.integration.cli.conftest import URL, Server, Weave
 from tests.integration.console.conftest import make_session, tell, text
@@ -86,6 +89,23 @@ def test_an_audit_trail_in_a_file_is_whole_or_the_one_from_before(
     assert file.read_bytes() == LINE + RAW
     assert list(folder.iterdir()) == [file]
     assert "cannot be written" in alice("audit", "export", "-f", str(tmp_path / "nowhere" / "a.jsonl")).err
+
+
+def test_a_file_that_is_being_written_is_nobody_elses_to_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def modes() -> list[int]:
+        return [stat.S_IMODE(one.stat().st_mode) for one in sorted(tmp_path.iterdir())]
+
+    def pieces(*, beside: list[int]) -> Iterator[bytes]:
+        yield LINE
+        assert modes() == [0o600, *beside]
+
+    file = tmp_path / "audit.jsonl"
+    monkeypatch.setattr(os, "umask", Mock(return_value=0o027))
+    files.write(file, pieces(beside=[]))
+    assert modes() == [0o640]
+    file.chmod(0o604)
+    files.write(file, pieces(beside=[0o604]))
+    assert modes() == [0o604]
 
 
 @pytest.mark.parametrize(

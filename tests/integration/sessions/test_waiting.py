@@ -18,6 +18,7 @@ from powerloom.commands.bus import submit
 from sessions import reader
 from sessions.commands import DeleteSession
 from sessions.models import AgentSession
+from sessions.queries import still_visible
 from sessions.waiting import HEADER, WaitingApp, mark
 from tests.recorded import DONE, event, invoked, live_agent, observe
 from tests.waiting import eventually
@@ -140,7 +141,24 @@ async def test_a_session_deleted_meanwhile_is_an_end_too(agent: Agent, token: st
     delete = DeleteSession(session_id=session.id)
     await sync_to_async(submit)(delete, actor=actor_of(committed_world.alice))
     _, _, body = await request.answer()
-    assert (body["status"], body["stop_reason"], body["prompt"]) == ("terminated", "deleted", "")
+    assert (body["status"], body["stop_reason"], "prompt" in body) == ("terminated", "deleted", False)
+
+
+async def test_who_may_invoke_and_not_read_hears_how_it_ended_alone(agent: Agent, committed_world: World) -> None:
+    token = await sync_to_async(make_token)(committed_world.alice, actions=["agent:read", "agent:invoke"])
+    request = sync_request(agent, token)
+    session = await session_of(agent)
+    await request.waits()
+    [waiter] = reader.reader()._followers[session.id]
+    assert waiter.actor is not None
+    await reader._part([waiter], await sync_to_async(still_visible)(waiter.actor, [session.id]))
+    assert request.sent == [], "it waits on"
+    await sync_to_async(observe)(session, event("session.status_idle", stop_reason=DONE))
+    status, _, body = await request.answer()
+    assert (status, body.pop("status"), body.pop("session_id")) == (201, "idle_end_turn", str(session.id))
+    assert body.keys() == {"mode", "stop_reason", "waiting_for", "ws_ticket", "ws_url"}
+    read = Request(application, f"/api/sessions/{session.id}", token, method="GET")
+    assert (await read.answer())[0] == 404
 
 
 async def test_whoever_is_nobody_any_more_is_refused_at_once(agent: Agent, committed_world: World) -> None:
