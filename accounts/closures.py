@@ -42,11 +42,6 @@ def refresh(users: Iterable[UUID]) -> None:
     )
 
 
-def users_within(principal_id: UUID) -> list[UUID]:
-    """Return the users that a principal stands for: itself, or everybody in the group and the groups in it."""
-    return list(_within([principal_id]).filter(kind=PrincipalKind.USER).values_list("id", flat=True))
-
-
 def reached_by(principal_ids: Iterable[UUID]) -> list[UUID]:
     """Return whoever acts with what is given to these principals: users, disabled ones too, and agents."""
     named = list(principal_ids)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -23,8 +24,8 @@ from accounts.granters import actions_of, who_can_end, who_can_grant, who_may
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, User
 from accounts.rbac import Grant
 from accounts.roles import ORG_ADMIN, builtin_id
-from powerloom.commands.registry import at
-from powerloom.kernel.errors import Conflict, Denied
+from powerloom.commands.registry import each
+from powerloom.kernel.errors import Conflict, Denied, PowerloomError
 from powerloom.kernel.explanation import Remedy
 from powerloom.kernel.refs import Actor
 
@@ -83,10 +84,15 @@ def first_lacking(actor: Actor, held: Sequence[Grant], widenings: Sequence[Widen
     return None
 
 
+def reaching(actor: Actor, bindings: Collection[UUID]) -> set[UUID]:
+    """Return which of these bindings reach the actor himself."""
+    speaking = Binding.objects.filter(id__in=bindings, principal__spoken_by__member_id=actor.principal_id)
+    return set(speaking.values_list("id", flat=True)) if bindings else set()
+
+
 def refuse_freeing_oneself(actor: Actor, ended: Collection[UUID]) -> None:
     """Raise `Denied` when one of the denies to be ended reaches the actor himself."""
-    principal = actor.principal_id
-    if Binding.objects.filter(id__in=ended, principal__spoken_by__member_id=principal).exists():
+    if reaching(actor, ended):
         step = Remedy("ask", "Have it ended by somebody whom it does not reach.", tuple(_enders(ended)))
         raise Denied("This deny reaches you. Somebody whom it does not reach must end it.", remedy=[step])
 
@@ -175,30 +181,43 @@ def require_a_root_admin(organization_id: UUID | None) -> None:
 
 
 def while_one_remains(
-    organization_id: UUID | None, places: Sequence[int], make: Callable[[Sequence[int]], list[T]]
+    organization_id: UUID | None,
+    count: int,
+    make: Callable[[Sequence[int]], list[T]],
+    *,
+    takes: Callable[[int], bool] = lambda _: True,
+    once: Callable[[int], object] = int,
 ) -> list[T]:
-    """Make changes of access, by their places in a list, after all of which a root OrgAdmin must be left.
+    """Make changes of access, by their places in a list: each that `takes` something away must leave a root OrgAdmin.
 
-    They only add bindings and members, so somebody who is one before and after them all was one all the time, and they
-    are made together. Otherwise they are made one by one, each of which must leave one: `Conflict` is said of the first
-    that does not.
+    They all add bindings and members, or all take them away, so somebody who is one before and after them was one all
+    the time, and they are made together. Where nobody was, or one is refused, they are made one by one, so that none
+    counts for those after it that is itself refused. `once` is as in `each`.
     """
-    if len(places) > 1:
-        before = list(_root_admins(organization_id).values_list("pk", flat=True)[:MOST_ASKED_ABOUT])
+
+    def alone(place: int) -> T:
         point = transaction.savepoint()
-        made = make(places)
-        if _root_admins(organization_id).filter(pk__in=before).exists():
+        try:
+            (made,) = make([place])
+            if takes(place):
+                require_a_root_admin(organization_id)
+        except PowerloomError:
+            transaction.savepoint_rollback(point)
+            raise
+        transaction.savepoint_commit(point)
+        return made
+
+    if len({once(place) for place in range(count)}) < max(count, 2):
+        return each(count, alone, once=once)
+    before = list(_root_admins(organization_id).values_list("pk", flat=True)[:MOST_ASKED_ABOUT])
+    point = transaction.savepoint()
+    with suppress(PowerloomError):
+        made = make(range(count))
+        if not any(map(takes, range(count))) or _root_admins(organization_id).filter(pk__in=before).exists():
             transaction.savepoint_commit(point)
             return made
-        transaction.savepoint_rollback(point)
-    found: list[T] = []
-    for place in places:
-        found += make([place])
-        try:
-            require_a_root_admin(organization_id)
-        except Conflict as error:
-            raise at(error, place) from error
-    return found
+    transaction.savepoint_rollback(point)
+    return each(count, alone, once=once)
 
 
 def _ask(widening: Widening, organization_id: UUID | None) -> Remedy:

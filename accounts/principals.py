@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Q
@@ -32,12 +32,14 @@ def enroll_all(principals: Sequence[Principal]) -> None:
     PrincipalClosure.objects.bulk_create(PrincipalClosure(member=one, principal=one) for one in others)
 
 
-def retire(id_: UUID) -> None:
-    """End a principal with the group, agent or OU that it was: its tokens, its bindings, and all that spoke for it."""
+def retire(ids: Collection[UUID]) -> None:
+    """End principals with the groups, agents or OUs that they were: their tokens, their bindings, and all that spoke
+    for them.
+    """
     now = timezone.now()
-    PrincipalClosure.objects.filter(Q(member_id=id_) | Q(principal_id=id_)).delete()
-    Binding.objects.filter(principal_id=id_, ended_at__isnull=True).update(ended_at=now)
-    AccessToken.objects.filter(principal_id=id_, revoked_at__isnull=True).update(revoked_at=now)
+    PrincipalClosure.objects.filter(Q(member_id__in=ids) | Q(principal_id__in=ids)).delete()
+    Binding.objects.filter(principal_id__in=ids, ended_at__isnull=True).update(ended_at=now)
+    AccessToken.objects.filter(principal_id__in=ids, revoked_at__isnull=True).update(revoked_at=now)
 
 
 def home_path(principal: Principal) -> str:

@@ -39,9 +39,9 @@ def look_again(some: Iterable[MCPDeployment]) -> None:
     begin_again(one for one in rows if one.status != DeploymentStatus.RUNNING)
 
 
-def end(deployment: MCPDeployment, now: datetime) -> None:
-    """Take the deployment out of service; what is left of it is cleared away by a worker."""
-    _move([deployment], DeploymentStatus.DESTROYING, status_reason="", archived_at=now, running_since=None)
+def end(rows: Sequence[MCPDeployment], now: datetime) -> None:
+    """Take deployments out of service; what is left of them is cleared away by a worker."""
+    _move(rows, DeploymentStatus.DESTROYING, status_reason="", archived_at=now, running_since=None)
 
 
 def _move(rows: Sequence[MCPDeployment], to: DeploymentStatus, **columns: object) -> None:

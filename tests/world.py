@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.test import Client
 
-from accounts.closures import enter_tree, refresh, users_within
+from accounts.closures import enter_tree, reached_by, refresh
 from accounts.models import (
     OU,
     AccessEpoch,
@@ -79,7 +79,7 @@ def make_group(ou: OU, name: str, *members: User | Group) -> Group:
     enroll(group.id, kind=PrincipalKind.GROUP, organization_id=ou.organization_id, ref=group.ref)
     for member in members:
         Membership.objects.create(group=group, member_id=member.id)
-        refresh(users_within(member.id))
+        refresh(reached_by([member.id]))
     return group
 
 

@@ -16,8 +16,8 @@ from accounts.expiry import in_place_of
 from accounts.granters import actions_of
 from accounts.models import OU, Binding, DecisionType, Principal, Role
 from accounts.names import Moment
-from accounts.queries import binding_for_change, contents_of_many, ous_for, principals_for, roles_for
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from accounts.queries import bindings_for_change, contents_of_many, ous_for, principals_for, roles_for
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -66,10 +66,12 @@ def create_bindings(commands: Sequence[CreateBinding], *, subjects: Sequence[Sub
     def create(places: Sequence[int]) -> list[Change]:
         return _created([commands[place] for place in places], [subjects[place] for place in places], actor)
 
-    everything = range(len(commands))
-    if all(command.decision_type == DecisionType.ALLOW for command in commands):
-        return create(everything)
-    return escalation.while_one_remains(actor.organization_id, everything, create)
+    def denies(place: int) -> bool:
+        return _denies(commands[place])
+
+    if not any(map(denies, range(len(commands)))):
+        return create(range(len(commands)))
+    return escalation.while_one_remains(actor.organization_id, len(commands), create, takes=denies)
 
 
 def _created(commands: Sequence[CreateBinding], subjects: Sequence[Subject], actor: Actor) -> list[Change]:
@@ -147,27 +149,53 @@ def _new(command: CreateBinding, principal: Principal, role: Role, scope: OU) ->
     )
 
 
-def load_delete(command: DeleteBinding, actor: Actor) -> Subject:
-    binding = binding_for_change(actor, command.binding_id)
-    return Subject(binding, binding.target())
+def load_deletes(commands: Sequence[DeleteBinding], actor: Actor) -> list[Found]:
+    bindings = bindings_for_change(actor, [command.binding_id for command in commands])
+    rows = [bindings.get(command.binding_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(DeleteBinding, load=load_delete, changes_access=True)
-def delete_binding(command: DeleteBinding, *, subject: Subject, actor: Actor) -> Change:
-    binding: Binding = subject.row
-    if binding.decision_type == DecisionType.DENY:
-        _check_freeing(actor, binding)
-    binding.ended_at = timezone.now()
-    binding.save(update_fields=["ended_at"])
-    if binding.decision_type == DecisionType.ALLOW:
-        escalation.require_a_root_admin(binding.organization_id)
-    return Change(binding, _shown(binding), None, only_revokes=binding.decision_type == DecisionType.ALLOW)
+@handles_all(DeleteBinding, load=load_deletes, changes_access=True)
+def delete_bindings(commands: Sequence[DeleteBinding], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    bindings: list[Binding] = [subject.row for subject in subjects]
+
+    def delete(places: Sequence[int]) -> list[Change]:
+        return _ended([bindings[place] for place in places], actor)
+
+    def allows(place: int) -> bool:
+        return bindings[place].decision_type == DecisionType.ALLOW
+
+    def once(place: int) -> UUID:
+        return bindings[place].id
+
+    return escalation.while_one_remains(actor.organization_id, len(commands), delete, takes=allows, once=once)
 
 
-def _check_freeing(actor: Actor, deny: Binding) -> None:
-    freed = Widening(actions_of(deny.role), deny.scope_ou.path, deny.resource_id, deny.expires_at)
-    escalation.require_held(actor, [freed])
-    escalation.refuse_freeing_oneself(actor, [deny.id])
+def _ended(bindings: Sequence[Binding], actor: Actor) -> list[Change]:
+    """End bindings that are judged one after the other: what the actor held through one, he gives back no more."""
+    denies = [binding.id for binding in bindings if binding.decision_type == DecisionType.DENY]
+    held, his = rbac.grants(actor), escalation.reaching(actor, denies)
+
+    def end(place: int) -> Change:
+        binding = bindings[place]
+        is_allow = binding.decision_type == DecisionType.ALLOW
+        if is_allow:
+            held[:] = [grant for grant in held if grant.binding_id != binding.id]
+        else:
+            freed = Widening(
+                actions_of(binding.role), binding.scope_ou.path, binding.resource_id, until=binding.expires_at
+            )
+            escalation.require_held(actor, [freed], held)
+            if binding.id in his:
+                escalation.refuse_freeing_oneself(actor, [binding.id])
+        return Change(binding, _shown(binding), None, only_revokes=is_allow)
+
+    changes = each(len(bindings), end)
+    now = timezone.now()
+    for binding in bindings:
+        binding.ended_at = now
+    Binding.objects.bulk_update(bindings, ["ended_at"])
+    return changes
 
 
 def _shown(binding: Binding) -> dict[str, Any]:

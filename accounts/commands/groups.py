@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
-from accounts import escalation, rbac
+from accounts import escalation
 from accounts.actions import Action
-from accounts.closures import groups_above, refresh, users_within
-from accounts.joining import Joining
+from accounts.closures import refresh
+from accounts.memberships import Memberships
 from accounts.models import OU, Group, Membership, Principal, PrincipalKind
 from accounts.names import Description, DisplayName, Name
 from accounts.principals import enroll_all, retire
 from accounts.queries import contents_of_many, groups_for_change, ous_for, principals_for
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -121,23 +122,33 @@ def update_groups(commands: Sequence[UpdateGroup], *, subjects: Sequence[Subject
     return changes
 
 
-def load_archive(command: ArchiveGroup, actor: Actor) -> Subject:
-    return _locked(actor, command.group_id)
+def load_archives(commands: Sequence[ArchiveGroup], actor: Actor) -> list[Found]:
+    groups = groups_for_change(actor, [command.group_id for command in commands])
+    rows = [groups.get(command.group_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(ArchiveGroup, load=load_archive, changes_access=True)
-def archive_group(command: ArchiveGroup, *, subject: Subject, actor: Actor) -> Change:
-    group: Group = subject.row
-    users = users_within(group.id)
-    _check_leaving(actor, group, users)
-    group.archived_at = timezone.now()
-    group.save(update_fields=["archived_at"])
-    group.memberships.all().delete()
-    Membership.objects.filter(member_id=group.id).delete()
-    retire(group.id)
-    refresh(users)
-    escalation.require_a_root_admin(group.organization_id)
-    return Change(group, {"archived": False}, {"archived": True})
+@handles_all(ArchiveGroup, load=load_archives, changes_access=True)
+def archive_groups(commands: Sequence[ArchiveGroup], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    def archive(places: Sequence[int]) -> list[Change]:
+        return _archive([subjects[place].row for place in places], actor)
+
+    ids = [subject.row.id for subject in subjects]
+    return escalation.while_one_remains(actor.organization_id, len(commands), archive, once=lambda place: ids[place])
+
+
+def _archive(groups: Sequence[Group], actor: Actor) -> list[Change]:
+    ids = [group.id for group in groups]
+    memberships = Memberships(actor, ids)
+    left = each(len(groups), lambda place: memberships.end(groups[place]))
+    now = timezone.now()
+    for group in groups:
+        group.archived_at = now
+    Group.objects.bulk_update(groups, ["archived_at"])
+    Membership.objects.filter(Q(group_id__in=ids) | Q(member_id__in=ids)).delete()
+    retire(ids)
+    refresh(set().union(*left))
+    return [Change(group, {"archived": False}, {"archived": True}) for group in groups]
 
 
 def load_adds(commands: Sequence[AddMember], actor: Actor) -> list[Found]:
@@ -161,57 +172,46 @@ def add_members(commands: Sequence[AddMember], *, subjects: Sequence[Subject], a
     def add(places: Sequence[int]) -> list[Change]:
         return _add([subjects[place] for place in places], actor)
 
-    return escalation.while_one_remains(actor.organization_id, range(len(commands)), add)
+    return escalation.while_one_remains(actor.organization_id, len(commands), add)
 
 
 def _add(subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     pairs: list[tuple[Group, Principal]] = [subject.row[:2] for subject in subjects]
-    joining = Joining(actor, {group.id for group, _ in pairs}, {member.id for _, member in pairs})
-    joined = each(len(pairs), lambda place: joining.join(*pairs[place]))
-    new = {(group.id, member.id): None for group, member in pairs if (group.id, member.id) not in joining.there}
+    memberships = Memberships(actor, {group.id for group, _ in pairs}, {member.id for _, member in pairs})
+    joined = each(len(pairs), lambda place: memberships.join(*pairs[place]))
+    new = {(group.id, member.id): None for group, member in pairs if (group.id, member.id) not in memberships.there}
     Membership.objects.bulk_create(Membership(group_id=group, member_id=member) for group, member in new)
     refresh(set().union(*joined))
     return [Change(group, None, {"added": member.ref}) for group, member in pairs]
 
 
-def load_remove(command: RemoveMember, actor: Actor) -> Subject:
-    subject = _locked(actor, command.group_id)
-    membership = Membership.objects.filter(group=subject.row, member_id=command.member_id).select_related("member")
-    found = membership.first()
-    if found is None:
-        raise NotFound
-    return Subject((subject.row, found), subject.target)
+def load_removes(commands: Sequence[RemoveMember], actor: Actor) -> list[Found]:
+    groups = groups_for_change(actor, [command.group_id for command in commands])
+    rows = Membership.objects.filter(group__in=groups, member__in=[command.member_id for command in commands])
+    there = {(row.group_id, row.member_id): row for row in rows.select_related("member")}
+    found: list[Found] = []
+    for command in commands:
+        membership = there.get((command.group_id, command.member_id))
+        group = groups.get(command.group_id)
+        found.append(Subject((group, membership), group.target()) if group and membership else NotFound())
+    return found
 
 
-@handles(RemoveMember, load=load_remove, changes_access=True)
-def remove_member(command: RemoveMember, *, subject: Subject, actor: Actor) -> Change:
-    group, membership = subject.row
-    ref = membership.member.ref
-    users = users_within(membership.member_id)
-    _check_leaving(actor, group, users)
-    membership.delete()
-    refresh(users)
-    escalation.require_a_root_admin(group.organization_id)
-    return Change(group, {"removed": ref}, None)
+@handles_all(RemoveMember, load=load_removes, changes_access=True)
+def remove_members(commands: Sequence[RemoveMember], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    def remove(places: Sequence[int]) -> list[Change]:
+        return _remove([subjects[place].row for place in places], actor)
+
+    ids = [subject.row[1].pk for subject in subjects]
+    return escalation.while_one_remains(actor.organization_id, len(commands), remove, once=lambda place: ids[place])
 
 
-def _check_leaving(actor: Actor, group: Group, users: list[UUID]) -> None:
-    """Whoever leaves a group is freed from its denies."""
-    ended = [grant for grant in rbac.grants_naming(_with_above(group)) if not grant.allows]
-    escalation.require_held(actor, escalation.denials(ended))
-    if actor.principal_id in users:
-        escalation.refuse_freeing_oneself(actor, [grant.binding_id for grant in ended])
-
-
-def _with_above(group: Group) -> set[UUID]:
-    return {group.id, *groups_above([group.id])[group.id]}
-
-
-def _locked(actor: Actor, group_id: UUID) -> Subject:
-    group = groups_for_change(actor, [group_id]).get(group_id)
-    if group is None:
-        raise NotFound
-    return Subject(group, group.target())
+def _remove(pairs: Sequence[tuple[Group, Membership]], actor: Actor) -> list[Change]:
+    memberships = Memberships(actor, {group.id for group, _ in pairs}, {row.member_id for _, row in pairs})
+    left = each(len(pairs), lambda place: memberships.leave(pairs[place][0], pairs[place][1].member))
+    Membership.objects.filter(pk__in=[row.pk for _, row in pairs]).delete()
+    refresh(set().union(*left))
+    return [Change(group, {"removed": row.member.ref}, None) for group, row in pairs]
 
 
 def _shown(group: Group) -> dict[str, str | None]:

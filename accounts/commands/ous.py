@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from accounts.actions import Action
 from accounts.closures import enter_tree
-from accounts.models import OU, Principal, PrincipalKind
+from accounts.models import OU, Binding, Principal, PrincipalKind
 from accounts.names import DisplayName, Name
 from accounts.principals import enroll_all, retire
 from accounts.queries import ous_for, ous_for_change
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Subject, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -119,39 +119,52 @@ def update_ous(commands: Sequence[UpdateOU], *, subjects: Sequence[Subject], act
     return changes
 
 
-def load_archive(command: ArchiveOU, actor: Actor) -> Subject:
-    rows = ous_for_change(actor, [command.ou_id])
-    if not rows:
-        raise NotFound
-    return Subject(rows[command.ou_id], rows[command.ou_id].target())
+def load_archives(commands: Sequence[ArchiveOU], actor: Actor) -> list[Found]:
+    rows = ous_for_change(actor, [command.ou_id for command in commands])
+    ous = [rows.get(command.ou_id) for command in commands]
+    return [Subject(ou, ou.target()) if ou else NotFound() for ou in ous]
 
 
-@handles(ArchiveOU, load=load_archive, changes_access=True)
-def archive_ou(command: ArchiveOU, *, subject: Subject, actor: Actor) -> Change:
-    ou: OU = subject.row
-    if ou.parent_id is None:
-        raise Conflict("The root OU lives as long as its organization.")
-    if left := _inhabitants(ou):
-        raise Conflict(f"{ou.path.rstrip('/')} still has {', '.join(left)}. Archive or move them first.", left=left)
-    ou.archived_at = timezone.now()
-    ou.save(update_fields=["archived_at"])
-    ou.bindings.filter(ended_at__isnull=True).update(ended_at=ou.archived_at)
-    retire(ou.id)
-    return Change(ou, {"archived": False}, {"archived": True})
+@handles_all(ArchiveOU, load=load_archives, changes_access=True)
+def archive_ous(commands: Sequence[ArchiveOU], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    """One may be archived after those in it that the same list archives before it."""
+    ous: list[OU] = [subject.row for subject in subjects]
+    living = _inhabitants(ous)
+    gone: set[UUID] = set()
+
+    def archive(place: int) -> Change:
+        ou = ous[place]
+        if ou.parent_id is None:
+            raise Conflict("The root OU lives as long as its organization.")
+        counted = [(model, len(ids - gone)) for model, ids in living.get(ou.id, {}).items()]
+        left = [f"{count} {model._meta.verbose_name_plural}" for model, count in counted if count]
+        if left:
+            raise Conflict(f"{ou.path.rstrip('/')} still has {', '.join(left)}. Archive or move them first.", left=left)
+        gone.add(ou.id)
+        return Change(ou, {"archived": False}, {"archived": True})
+
+    changes = each(len(ous), archive, once=lambda place: ous[place].id)
+    now = timezone.now()
+    for ou in ous:
+        ou.archived_at = now
+    OU.objects.bulk_update(ous, ["archived_at"])
+    Binding.objects.filter(scope_ou__in=ous, ended_at__isnull=True).update(ended_at=now)
+    retire([ou.id for ou in ous])
+    return changes
 
 
-def _inhabitants(ou: OU) -> list[str]:
-    """Return in words what lives in the OU: every model of any app that has an OU and can be archived, and its
-    residents.
+def _inhabitants(ous: Sequence[OU]) -> dict[UUID, dict[type[Model], set[UUID]]]:
+    """Return what lives in each of the OUs, ids by model: of every model of any app that has an OU and can be archived,
+    and residents; a query for each of these.
     """
-    left = []
+    found: dict[UUID, dict[type[Model], set[UUID]]] = {}
     for relation in OU._meta.related_objects:
-        model = relation.related_model
-        if isinstance(model, type) and _lives_somewhere(model, relation.field.name):
-            count = model._default_manager.filter(**{relation.field.name: ou}, **_alive(model)).count()
-            if count:
-                left.append(f"{count} {model._meta.verbose_name_plural}")
-    return left
+        model, field = relation.related_model, relation.field.name
+        if isinstance(model, type) and _lives_somewhere(model, field):
+            rows = model._default_manager.filter(**{f"{field}__in": ous}, **_alive(model))
+            for ou_id, id_ in rows.values_list(field, "pk"):
+                found.setdefault(ou_id, {}).setdefault(model, set()).add(id_)
+    return found
 
 
 def _lives_somewhere(model: type[Model], field: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal  # Any: audit payloads are JSON
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import Field
 
@@ -31,7 +32,7 @@ from agents.spec import (
     TurnSeconds,
 )
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles_all
 from powerloom.kernel.errors import Invalid, NotFound, Stale
 from powerloom.kernel.refs import Actor, Target
 
@@ -124,21 +125,29 @@ def update_agents(commands: Sequence[UpdateAgent], *, subjects: Sequence[Subject
     return next_versions(each(len(commands), update), actor=actor)
 
 
-def load_archive(command: ArchiveAgent, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject(agent, agent.target())
+def load_archives(commands: Sequence[ArchiveAgent], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    rows = [agents.get(command.agent_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(ArchiveAgent, load=load_archive, changes_access=True)
-def archive_agent(command: ArchiveAgent, *, subject: Subject, actor: Actor) -> Change:
-    agent: Agent = subject.row
-    check_generation(agent, command.generation)
-    agent.archived_at, agent.generation = timezone.now(), agent.generation + 1
-    agent.save(update_fields=["archived_at", "generation", "updated_at"])
-    retire(agent.id)
-    retire_credentials(agent=agent)
-    convergence.agents_changed([agent.id], urgent=True)
-    return Change(agent, {"archived": False}, {"archived": True})
+@handles_all(ArchiveAgent, load=load_archives, changes_access=True)
+def archive_agents(commands: Sequence[ArchiveAgent], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    agents: list[Agent] = [subject.row for subject in subjects]
+    each(
+        len(agents),
+        lambda place: check_generation(agents[place], commands[place].generation),
+        once=lambda place: agents[place].id,
+    )
+    for agent in agents:
+        agent.archived_at = agent.updated_at = timezone.now()
+        agent.generation += 1
+    Agent.objects.bulk_update(agents, ["archived_at", "generation", "updated_at"])
+    ids = [agent.id for agent in agents]
+    retire(ids)
+    retire_credentials(Q(agent__in=ids))
+    convergence.agents_changed(ids, urgent=True)
+    return [Change(agent, {"archived": False}, {"archived": True}) for agent in agents]
 
 
 def check_generation(agent: Agent, seen: int | None) -> None:

@@ -16,8 +16,7 @@ from agents import delegating, lending, queries
 from agents.commands.versions import next_versions, within_limits
 from agents.lending import Loan
 from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
-from agents.queries.agents import attachments_of
-from agents.queries.server_attachments import server_attachments_of, setting_of
+from agents.queries.server_attachments import setting_of
 from agents.spec import AgentSpec, AttachedServer, AttachedSkill, CustomTool, PrebuiltSkill
 from powerloom.commands.registry import Change, each
 from powerloom.kernel.errors import Invalid
@@ -40,14 +39,7 @@ class Attaching:
     confine: bool = False
 
 
-def respecified(agent: Agent, actor: Actor, *, urgent: bool = False) -> Change:
-    """Write the attachments of now into a new version of the agent."""
-    now = Attaching(agent, attachments_of(agent), server_attachments_of(agent))
-    (change,) = respecified_all([now], actor, urgent=urgent)
-    return change
-
-
-def respecified_all(wanted: Sequence[Attaching], actor: Actor, *, urgent: bool = False) -> list[Change]:
+def respecified(wanted: Sequence[Attaching], actor: Actor, *, urgent: bool = False) -> list[Change]:
     """Write what is attached after each of the changes into a new version of its agent, in their order; a constant
     number of queries.
     """

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from agents import delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import Attaching, respecified, respecified_all
+from agents.commands.attached import Attaching, respecified
 from agents.commands.versions import use_needs
 from agents.models import Agent, AgentSkill, Skill, SkillType
-from agents.queries.agents import attachment_of, attachments_of_many
+from agents.queries.agents import attachments_of_many
 from agents.queries.server_attachments import server_attachments_of_many
 from agents.queries.skills import skills_for_use, skills_of_versions
 from agents.spec import AttachedSkill, Prebuilt, PrebuiltSkill
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles_all
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
@@ -86,7 +86,7 @@ def attach_skills(commands: Sequence[AttachSkill], *, subjects: Sequence[Subject
     last = {row.pk: row for row in moved}
     AgentSkill.objects.bulk_create([last.pop(row.pk, row) for row in new])
     AgentSkill.objects.bulk_update(last.values(), ["skill_version"])
-    return respecified_all(wanted, actor)
+    return respecified(wanted, actor)
 
 
 def _attached(
@@ -101,16 +101,36 @@ def _attached(
     return (there, False) if there else (new, True)
 
 
-def load_detach(command: DetachSkill, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    return Subject((agent, attachment_of(agent, command.skill)), agent.target(), needs=delegating.needs(agent))
+def load_detaches(commands: Sequence[DetachSkill], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    further = delegating.needs_of_many(agents.values())
+    having = attachments_of_many(agents.values())
+    there = {(id_, row.skill_id or row.prebuilt): row for id_, rows in having.items() for row in rows}
+    found: list[Found] = []
+    for command in commands:
+        row = there.get((command.agent_id, command.skill))
+        agent = agents.get(command.agent_id)
+        if agent is None or row is None:
+            found.append(NotFound())
+        else:
+            found.append(Subject((agent, row), agent.target(), needs=further[agent.id]))
+    return found
 
 
-@handles(DetachSkill, load=load_detach)
-def detach_skill(command: DetachSkill, *, subject: Subject, actor: Actor) -> Change:
-    agent, attachment = subject.row
-    attachment.delete()
-    return respecified(agent, actor, urgent=True)
+@handles_all(DetachSkill, load=load_detaches)
+def detach_skills(commands: Sequence[DetachSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
+    having, servers = attachments_of_many(agents), server_attachments_of_many(agents)
+    gone = [subject.row[1].pk for subject in subjects]
+
+    def detach(place: int) -> Attaching:
+        agent = subjects[place].row[0]
+        having[agent.id] = [row for row in having[agent.id] if row.pk != gone[place]]
+        return Attaching(agent, having[agent.id], servers[agent.id])
+
+    wanted = each(len(commands), detach, once=lambda place: gone[place])
+    AgentSkill.objects.filter(pk__in=gone).delete()
+    return respecified(wanted, actor, urgent=True)
 
 
 def _pin(command: AttachSkill) -> UUID | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar  # Any: audit payloads are JSON
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from pydantic import AwareDatetime, Field
 
@@ -18,7 +18,7 @@ from agents.actions import Action
 from agents.endpoints import endpoint_of, origin_of
 from agents.minting import SEALED
 from agents.models import Agent, Credential, CredentialSource, MCPServer
-from agents.queries.credentials import credential_for_change, credentials_of_many
+from agents.queries.credentials import credential_for_change, credentials_for_change, credentials_of_many
 from agents.queries.servers import server_for_read, servers_for_read
 from agents.spec import MAX_MCP_SERVERS
 from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
@@ -216,26 +216,31 @@ def reveal_credential(command: RevealCredential, *, subject: Subject, actor: Act
     return Change(credential, {"revealed": False}, {"revealed": True, "number": credential.number})
 
 
-def load_delete(command: DeleteCredential, actor: Actor) -> Subject:
-    credential = credential_for_change(actor, command.credential_id)
-    return Subject(credential, credential.target())
+def load_deletes(commands: Sequence[DeleteCredential], actor: Actor) -> list[Found]:
+    credentials = credentials_for_change(actor, [command.credential_id for command in commands])
+    rows = [credentials.get(command.credential_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(DeleteCredential, load=load_delete, holdable=False)
-def delete_credential(command: DeleteCredential, *, subject: Subject, actor: Actor) -> Change:
-    credential: Credential = subject.row
-    _end([credential])
-    return Change(credential, _described(credential), None)
+@handles_all(DeleteCredential, load=load_deletes, holdable=False)
+def delete_credentials(
+    commands: Sequence[DeleteCredential], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    credentials: list[Credential] = [subject.row for subject in subjects]
+    changes = each(
+        len(credentials),
+        lambda place: Change(credentials[place], _described(credentials[place]), None),
+        once=lambda place: credentials[place].id,
+    )
+    _end(credentials)
+    return changes
 
 
-def retire_credentials(*, agent: Agent | None = None, server: MCPServer | None = None) -> list[UUID]:
-    """Destroy the credentials of an agent, of a server, or of both together; returns their ids."""
-    owners = {name: row for name, row in (("agent", agent), ("server", server)) if row is not None}
-    assert owners, "the credentials of nobody are not all credentials"
-    live = Credential.objects.filter(archived_at__isnull=True, **owners).order_by("pk")
-    ended = list(live.select_for_update())
-    _end(ended)
-    return [credential.id for credential in ended]
+def retire_credentials(which: Q) -> None:
+    """Destroy those of the live credentials that the condition means: of some agents, or of some servers."""
+    live = Credential.objects.filter(which, archived_at__isnull=True).order_by("pk")
+    if ended := list(live.select_for_update()):
+        _end(ended)
 
 
 def _end(ended: Sequence[Credential]) -> None:

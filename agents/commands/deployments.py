@@ -208,7 +208,7 @@ def update_deployments(
     return done
 
 
-def load_deployment(command: RetryDeployment | DestroyDeployment, actor: Actor) -> Subject:
+def load_deployment(command: RetryDeployment, actor: Actor) -> Subject:
     deployment = queries.deployment_for_change(actor, command.deployment_id)
     return Subject(deployment, deployment.target())
 
@@ -222,13 +222,24 @@ def retry_deployment(command: RetryDeployment, *, subject: Subject, actor: Actor
     return Change(deployment, {"status": DeploymentStatus.FAILED.value}, {"status": deployment.status})
 
 
-@handles(DestroyDeployment, load=load_deployment)
-def destroy_deployment(command: DestroyDeployment, *, subject: Subject, actor: Actor) -> Change:
-    deployment: MCPDeployment = subject.row
-    before = deployment.status
-    _save(deployment)
-    deployments.end(deployment, timezone.now())
-    return Change(deployment, {"status": before}, {"status": deployment.status})
+def load_destroys(commands: Sequence[DestroyDeployment], actor: Actor) -> list[Found]:
+    there = deployments_for_change(actor, [command.deployment_id for command in commands])
+    rows = [there.get(command.deployment_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+
+
+@handles_all(DestroyDeployment, load=load_destroys)
+def destroy_deployments(
+    commands: Sequence[DestroyDeployment], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    rows: list[MCPDeployment] = [subject.row for subject in subjects]
+    before = each(len(rows), lambda place: rows[place].status, once=lambda place: rows[place].id)
+    now = timezone.now()
+    for row in rows:
+        row.generation, row.updated_at = row.generation + 1, now
+    MCPDeployment.objects.bulk_update(rows, ["generation", "updated_at"])
+    deployments.end(rows, now)
+    return [Change(row, {"status": was}, {"status": row.status}) for row, was in zip(rows, before, strict=True)]
 
 
 def settings_after(deployment: MCPDeployment, changes: DeploymentChanges) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -301,8 +312,3 @@ def _described(deployment: MCPDeployment) -> dict[str, Any]:
 
 def _differ(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return canonical(before) != canonical(after)
-
-
-def _save(deployment: MCPDeployment, *fields: str) -> None:
-    deployment.generation += 1
-    deployment.save(update_fields=[*fields, "generation", "updated_at"])

@@ -13,11 +13,10 @@ from accounts.escalation import Widening
 from accounts.models import Binding, DecisionType, Principal
 from accounts.queries import principals_for
 from accounts.roles import builtin_actions, builtin_id
-from agents import queries
 from agents.actions import Action
 from agents.models import Skill
-from agents.queries.skills import grant_of, grants_of_many, skills_for_use
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles, handles_all
+from agents.queries.skills import grants_for_change, grants_of_many, skills_for_use
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.refs import Actor
 
@@ -90,14 +89,29 @@ def _new(command: GrantSkill, skill: Skill, principal: Principal) -> Binding:
     )
 
 
-def load_revoke(command: RevokeSkillGrant, actor: Actor) -> Subject:
-    skill = queries.skill_for_change(actor, command.skill_id)
-    return Subject(grant_of(skill, command.grant_id), skill.target())
+def load_revokes(commands: Sequence[RevokeSkillGrant], actor: Actor) -> list[Found]:
+    skills = skills_for_use(actor, [command.skill_id for command in commands])
+    grants = grants_for_change(skills, [command.grant_id for command in commands])
+    found: list[Found] = []
+    for command in commands:
+        skill = skills.get(command.skill_id)
+        grant = grants.get((command.skill_id, command.grant_id))
+        found.append(Subject(grant, skill.target()) if skill and grant else NotFound())
+    return found
 
 
-@handles(RevokeSkillGrant, load=load_revoke, changes_access=True, holdable=False)
-def revoke_skill_grant(command: RevokeSkillGrant, *, subject: Subject, actor: Actor) -> Change:
-    grant: Binding = subject.row
-    grant.ended_at = timezone.now()
-    grant.save(update_fields=["ended_at"])
-    return Change(grant, {"grant_id": str(grant.id), "principal_ref": grant.principal.ref}, None)
+@handles_all(RevokeSkillGrant, load=load_revokes, changes_access=True, holdable=False)
+def revoke_skill_grants(
+    commands: Sequence[RevokeSkillGrant], *, subjects: Sequence[Subject], actor: Actor
+) -> list[Change]:
+    grants: list[Binding] = [subject.row for subject in subjects]
+    now = timezone.now()
+
+    def revoke(place: int) -> Change:
+        grant = grants[place]
+        grant.ended_at = now
+        return Change(grant, {"grant_id": str(grant.id), "principal_ref": grant.principal.ref}, None)
+
+    changes = each(len(grants), revoke, once=lambda place: grants[place].id)
+    Binding.objects.bulk_update(grants, ["ended_at"])
+    return changes

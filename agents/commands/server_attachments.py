@@ -11,14 +11,14 @@ from pydantic import field_serializer
 
 from agents import convergence, delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import Attaching, respecified, respecified_all
+from agents.commands.attached import Attaching, respecified
 from agents.commands.versions import use_needs
 from agents.models import Agent, AgentMCPServer, MCPServer
 from agents.queries.agents import attachments_of_many
-from agents.queries.server_attachments import server_attachment_of, server_attachments_of_many
+from agents.queries.server_attachments import server_attachments_of_many
 from agents.queries.servers import servers_for_use
 from agents.spec import AttachedServer
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles_all
 from powerloom.kernel.errors import NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
@@ -94,7 +94,7 @@ def attach_servers(commands: Sequence[AttachServer], *, subjects: Sequence[Subje
     AgentMCPServer.objects.bulk_create(new.values())
     AgentMCPServer.objects.bulk_update(changed.values(), SETTINGS)
     convergence.attachments_changed({(row.agent_id, row.server_id) for row in new.values()})
-    return respecified_all(wanted, actor)
+    return respecified(wanted, actor)
 
 
 def _attached(
@@ -112,17 +112,41 @@ def _attached(
     return row, [row if one is there else one for one in having]
 
 
-def load_detach(command: DetachServer, actor: Actor) -> Subject:
-    agent = queries.agent_for_change(actor, command.agent_id)
-    attachment = server_attachment_of(agent, command.server_id)
-    # To take Powerloom itself away only narrows; to take another server away is a change like any other.
-    further = () if delegating.meta_servers([command.server_id]) else delegating.needs(agent)
-    return Subject((agent, attachment), agent.target(), needs=further)
+def load_detaches(commands: Sequence[DetachServer], actor: Actor) -> list[Found]:
+    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
+    having = server_attachments_of_many(agents.values())
+    there = {(row.agent_id, row.server_id): row for rows in having.values() for row in rows}
+    ours = {id_: sum(delegating.is_meta(row.server) for row in rows) for id_, rows in having.items()}
+    further: tuple[Need, ...] = ()
+    if any(ours.values()):
+        further = (delegating.need(next(iter(agents.values())).organization_id),)
+    found: list[Found] = []
+    for command in commands:
+        row = there.get((command.agent_id, command.server_id))
+        if row is None:
+            found.append(NotFound())
+            continue
+        agent = agents[command.agent_id]
+        # To take Powerloom itself away only narrows; to take another server away is a change like any other.
+        is_ours = delegating.is_meta(row.server)
+        needs = further if ours[agent.id] and not is_ours else ()
+        ours[agent.id] -= is_ours
+        found.append(Subject((agent, row), agent.target(), needs=needs))
+    return found
 
 
-@handles(DetachServer, load=load_detach)
-def detach_server(command: DetachServer, *, subject: Subject, actor: Actor) -> Change:
-    agent, attachment = subject.row
-    attachment.delete()
-    convergence.attachments_changed([(agent.id, command.server_id)], urgent=True)
-    return respecified(agent, actor, urgent=True)
+@handles_all(DetachServer, load=load_detaches)
+def detach_servers(commands: Sequence[DetachServer], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
+    skills, having = attachments_of_many(agents), server_attachments_of_many(agents)
+    rows: list[AgentMCPServer] = [subject.row[1] for subject in subjects]
+
+    def detach(place: int) -> Attaching:
+        agent, gone = subjects[place].row
+        having[agent.id] = [row for row in having[agent.id] if row.pk != gone.pk]
+        return Attaching(agent, skills[agent.id], having[agent.id])
+
+    wanted = each(len(commands), detach, once=lambda place: rows[place].pk)
+    AgentMCPServer.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    convergence.attachments_changed({(row.agent_id, row.server_id) for row in rows}, urgent=True)
+    return respecified(wanted, actor, urgent=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Annotated, Any, ClassVar  # Any: JSON for the audit entry
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import Field, model_serializer
 
@@ -15,7 +16,7 @@ from agents.commands.credentials import retire_credentials
 from agents.commands.registration import Url
 from agents.endpoints import origin_of
 from agents.models import AgentMCPServer, Credential, DeploymentStatus, MCPServer, ServerState
-from agents.queries.servers import server_for_archive, servers_for_use, users_of_server
+from agents.queries.servers import servers_for_archive, servers_for_use, users_of_server
 from agents.spec import MAX_MCP_TOOLS, Description, DisplayName, McpToolName, Part
 from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
@@ -173,26 +174,38 @@ def _delegating(server: MCPServer) -> tuple[Need, ...]:
     return delegating.needs_through(AgentMCPServer.objects.filter(server=server), "server_id").get(server.id, ())
 
 
-def load_archive(command: ArchiveServer, actor: Actor) -> Subject:
-    server = server_for_archive(actor, command.server_id)
-    return Subject(server, server.target())
+def load_archives(commands: Sequence[ArchiveServer], actor: Actor) -> list[Found]:
+    servers = servers_for_archive(actor, [command.server_id for command in commands])
+    rows = [servers.get(command.server_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-@handles(ArchiveServer, load=load_archive)
-def archive_server(command: ArchiveServer, *, subject: Subject, actor: Actor) -> Change:
-    server: MCPServer = subject.row
-    if server.archived_at is not None:
-        return Change(server, {"archived": True}, {"archived": True})
-    if server.deployment is not None and server.deployment.archived_at is None:
-        raise Conflict(f"{server.name} is the face of a deployment and goes with it. Destroy the deployment.")
-    if users_of_server(server).exists():
-        seen = queries.agents_visible_to(actor).filter(pk__in=users_of_server(server).values("pk"))[:5]
-        names = ", ".join(agent.ref for agent in seen) or "one that you cannot see"
-        raise Conflict(f"{server.name} is attached to agents ({names}). Detach it first.")
-    server.archived_at, server.probe_due_at = timezone.now(), None
-    _save(server, "archived_at", "probe_due_at")
-    retire_credentials(server=server)
-    return Change(server, {"archived": False}, {"archived": True})
+@handles_all(ArchiveServer, load=load_archives)
+def archive_servers(commands: Sequence[ArchiveServer], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    attached = AgentMCPServer.objects.filter(server__in=[subject.row for subject in subjects])
+    used = set(attached.filter(agent__archived_at__isnull=True).values_list("server_id", flat=True))
+    archived: list[MCPServer] = []
+    now = timezone.now()
+
+    def archive(place: int) -> Change:
+        server: MCPServer = subjects[place].row
+        if server.archived_at is not None:
+            return Change(server, {"archived": True}, {"archived": True})
+        if server.deployment is not None and server.deployment.archived_at is None:
+            raise Conflict(f"{server.name} is the face of a deployment and goes with it. Destroy the deployment.")
+        if server.id in used:
+            seen = queries.agents_visible_to(actor).filter(pk__in=users_of_server(server).values("pk"))[:5]
+            names = ", ".join(agent.ref for agent in seen) or "one that you cannot see"
+            raise Conflict(f"{server.name} is attached to agents ({names}). Detach it first.")
+        server.archived_at, server.probe_due_at, server.generation = now, None, server.generation + 1
+        archived.append(server)
+        return Change(server, {"archived": False}, {"archived": True})
+
+    changes = each(len(commands), archive)
+    if archived:
+        MCPServer.objects.bulk_update(archived, ["archived_at", "probe_due_at", "generation"])
+        retire_credentials(Q(server__in=archived))
+    return changes
 
 
 def _move(moved: Collection[tuple[MCPServer, str]]) -> None:

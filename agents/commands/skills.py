@@ -26,7 +26,7 @@ from agents.queries.skills import (
 )
 from agents.spec import Description, DisplayName, Name, Part
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -139,7 +139,7 @@ def load_updates(commands: Sequence[UpdateSkill], actor: Actor) -> list[Found]:
     return [Subject(row, row.target(), needs=further.get(row.id, ())) if row else NotFound() for row in rows]
 
 
-def load_skill(command: UploadSkillVersion | ArchiveSkill, actor: Actor) -> Subject:
+def load_skill(command: UploadSkillVersion, actor: Actor) -> Subject:
     skill = queries.skill_for_change(actor, command.skill_id)
     return Subject(skill, skill.target())
 
@@ -214,22 +214,31 @@ def activate_skill_versions(
     return changes
 
 
-@handles(ArchiveSkill, load=load_skill)
-def archive_skill(command: ArchiveSkill, *, subject: Subject, actor: Actor) -> Change:
-    skill: Skill = subject.row
-    if users_of(skill).exists():
-        seen = queries.agents_visible_to(actor).filter(pk__in=users_of(skill).values("pk"))[:5]
-        names = ", ".join(agent.ref for agent in seen) or "one that you cannot see"
-        raise Conflict(f"{skill.name} is attached to agents ({names}). Detach it first.")
-    skill.archived_at = timezone.now()
-    _save(skill, "archived_at")
-    convergence.skills_changed([skill], urgent=True)
-    return Change(skill, {"archived": False}, {"archived": True})
+def load_archives(commands: Sequence[ArchiveSkill], actor: Actor) -> list[Found]:
+    skills = skills_for_use(actor, [command.skill_id for command in commands])
+    rows = [skills.get(command.skill_id) for command in commands]
+    return [Subject(row, row.target()) if row else NotFound() for row in rows]
 
 
-def _save(skill: Skill, *fields: str) -> None:
-    skill.generation += 1
-    skill.save(update_fields=[*fields, "generation"])
+@handles_all(ArchiveSkill, load=load_archives)
+def archive_skills(commands: Sequence[ArchiveSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    skills: list[Skill] = [subject.row for subject in subjects]
+    attached = AgentSkill.objects.filter(skill__in=skills, agent__archived_at__isnull=True)
+    used = set(attached.values_list("skill_id", flat=True))
+
+    def archive(place: int) -> Change:
+        skill = skills[place]
+        if skill.id in used:
+            seen = queries.agents_visible_to(actor).filter(pk__in=users_of(skill).values("pk"))[:5]
+            names = ", ".join(agent.ref for agent in seen) or "one that you cannot see"
+            raise Conflict(f"{skill.name} is attached to agents ({names}). Detach it first.")
+        skill.archived_at, skill.generation = timezone.now(), skill.generation + 1
+        return Change(skill, {"archived": False}, {"archived": True})
+
+    changes = each(len(skills), archive, once=lambda place: skills[place].id)
+    Skill.objects.bulk_update(skills, ["archived_at", "generation"])
+    convergence.skills_changed(skills, urgent=True)
+    return changes
 
 
 def _version(skill: Skill, version_id: UUID, upload: SkillUpload, actor: Actor) -> SkillVersion:

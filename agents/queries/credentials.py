@@ -34,6 +34,12 @@ def credential_for_change(actor: Actor, credential_id: UUID) -> Credential:
     return _one(rows.select_for_update(of=("self",)), credential_id)
 
 
+def credentials_for_change(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Credential]:
+    """As `credential_for_change`, for many at once, by id, locked in the order of their ids; the unseen are absent."""
+    rows = credentials_visible_to(actor).select_related("agent__ou", "server__ou", "sealed").filter(pk__in=set(ids))
+    return {credential.id: credential for credential in rows.order_by("pk").select_for_update(of=("self",))}
+
+
 def credentials_of_many(agent_ids: Iterable[UUID]) -> dict[UUID, list[Credential]]:
     """Return the live credentials of agents that the caller already holds, by agent, with their servers; one query."""
     found: dict[UUID, list[Credential]] = {id_: [] for id_ in agent_ids}

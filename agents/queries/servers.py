@@ -35,9 +35,10 @@ def server_for_change(actor: Actor, server_id: UUID) -> MCPServer:
     return _one(servers_visible_to(actor).select_for_update(of=("self",)), server_id)
 
 
-def server_for_archive(actor: Actor, server_id: UUID) -> MCPServer:
-    """As `server_for_change`, an archived one too: archiving twice is archiving once."""
-    return _one(_readable(actor).select_for_update(of=("self",)), server_id)
+def servers_for_archive(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPServer]:
+    """As `servers_for_use`, archived ones too: archiving twice is archiving once."""
+    rows = _readable(actor).filter(pk__in=set(ids)).order_by("pk").select_for_update(of=("self",))
+    return {server.id: server for server in rows}
 
 
 def servers_for_use(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, MCPServer]:

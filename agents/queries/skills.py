@@ -142,12 +142,12 @@ def grants_of_many(ids: Iterable[UUID]) -> QuerySet[Binding]:
     return rows.select_related("principal", "role", "scope_ou")
 
 
-def grant_of(skill: Skill, grant_id: UUID) -> Binding:
-    """Return one live grant of this skill, locked. Raises `NotFound`."""
-    found = grants_of(skill).filter(pk=grant_id).select_for_update(of=("self",)).first()
-    if found is None:
-        raise NotFound
-    return found
+def grants_for_change(skill_ids: Iterable[UUID], ids: Iterable[UUID]) -> dict[tuple[UUID, UUID], Binding]:
+    """Return those of these live grants that are of one of the skills, by skill and id, locked in the order of their
+    ids.
+    """
+    rows = grants_of_many(skill_ids).filter(pk__in=list(ids)).order_by("pk").select_for_update(of=("self",))
+    return {(grant.resource_id, grant.id): grant for grant in rows if grant.resource_id}
 
 
 def grant_to(skill: Skill, principal_id: UUID) -> Binding:

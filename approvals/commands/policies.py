@@ -213,17 +213,27 @@ def update_policies(commands: Sequence[UpdatePolicy], *, subjects: Sequence[Subj
     return [change for _, change in done]
 
 
-def load_policy(command: ArchivePolicy, actor: Actor) -> Subject:
-    policy = queries.policy_for_change(actor, command.policy_id)
-    return Subject(policy, policy.target(), needs=_above([policy.scope_ou], actor)[policy.scope_ou_id])
+def load_archives(commands: Sequence[ArchivePolicy], actor: Actor) -> list[Found]:
+    policies = queries.policies_for_change(actor, [command.policy_id for command in commands])
+    above = _above([policy.scope_ou for policy in policies.values()], actor)
+    rows = [policies.get(command.policy_id) for command in commands]
+    return [Subject(row, row.target(), needs=above[row.scope_ou_id]) if row else NotFound() for row in rows]
 
 
-@handles(ArchivePolicy, load=load_policy, changes_access=True)
-def archive_policy(command: ArchivePolicy, *, subject: Subject, actor: Actor) -> Change:
-    policy: ApprovalPolicy = subject.row
-    policy.archived_at, policy.generation = timezone.now(), policy.generation + 1
-    policy.save(update_fields=["archived_at", "generation", "updated_at"])
-    return Change(policy, _described(policy), None)
+@handles_all(ArchivePolicy, load=load_archives, changes_access=True)
+def archive_policies(commands: Sequence[ArchivePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
+    policies: list[ApprovalPolicy] = [subject.row for subject in subjects]
+    now = timezone.now()
+
+    def archive(place: int) -> Change:
+        policy = policies[place]
+        policy.archived_at = policy.updated_at = now
+        policy.generation += 1
+        return Change(policy, _described(policy), None)
+
+    changes = each(len(policies), archive, once=lambda place: policies[place].id)
+    ApprovalPolicy.objects.bulk_update(policies, ["archived_at", "generation", "updated_at"])
+    return changes
 
 
 def load_switch_off(command: SwitchOffPolicy, actor: Actor) -> Subject:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from powerloom.kernel.errors import PowerloomError
+from powerloom.kernel.errors import NotFound, PowerloomError
 from powerloom.kernel.refs import Actor, Target
 
 
@@ -161,14 +161,22 @@ def at_each(errors: Mapping[int, E]) -> E:
     return at(errors[first], first)
 
 
-def each(count: int, make: Callable[[int], T]) -> list[T]:
-    """Return what `make` makes of each of several commands, by its place. Raises all that it refuses together."""
+def each(count: int, make: Callable[[int], T], *, once: Callable[[int], object] | None = None) -> list[T]:
+    """Return what `make` makes of each of several commands, by its place. Raises all that it refuses together.
+
+    `once` names the thing that a command ends: for one after it that is about the same, it is no longer there.
+    """
     made, refused = [], {}
+    gone: set[object] = set()
     for place in range(count):
         try:
+            if once is not None and once(place) in gone:
+                raise NotFound
             made.append(make(place))
         except PowerloomError as error:
             refused[place] = error
+        else:
+            gone.update([once(place)] if once else ())
     if refused:
         raise at_each(refused)
     return made

@@ -247,6 +247,6 @@ def test_an_admin_sees_and_revokes_tokens_of_its_people(world: World) -> None:
 def test_a_retired_agent_has_no_tokens(world: World) -> None:
     agent = make_agent_principal(world.platform)
     token = api_of(world.alice).post(f"/principals/{agent}/tokens", {"name": "bot"}).json()["raw_token"]
-    retire(AccessToken._meta.get_field("id").to_python(agent))
+    retire([AccessToken._meta.get_field("id").to_python(agent)])
     assert is_dead(token)
     assert api_of(world.alice).post(f"/principals/{agent}/tokens", {"name": "bot"}).status_code == 404

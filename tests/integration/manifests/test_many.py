@@ -111,6 +111,7 @@ def test_queries_do_not_grow_with_the_documents_of_a_kind(world: World, foreign:
         ("apply", "create", case.new),
         ("apply", "noop", case.new),
         ("apply", "update", case.changed),
+        ("destroy", "delete", case.new),
     ):
         if document:
             few, many = (

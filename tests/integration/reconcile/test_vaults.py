@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
 from agents import bearers
@@ -152,7 +153,9 @@ def test_an_archived_agent_takes_its_vault_and_its_values_with_it(
 def test_a_server_that_ends_takes_its_credentials_with_it(
     cma: Runtime, held: Credential, parrot: MCPServer, clock: MovedClock
 ) -> None:
-    assert retire_credentials(server=parrot) == [held.id]
+    retire_credentials(Q(server=parrot))
+    held.refresh_from_db()
+    assert held.archived_at is not None
     engine.tick(clock=clock)
     assert cma.vaults() == []
 

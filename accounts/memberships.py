@@ -1,7 +1,9 @@
-"""Memberships that are to be made one after the other: what each gives and denies, told before any of them is written.
+"""Memberships that are to be made or ended one after the other: what each gives, denies and frees from, told before any
+of them is written.
 
-Whoever joins a group gets what it and the groups above it are given, and what they are denied. So each membership
-counts for those after it: in what is above what, and in what the actor himself still holds.
+Whoever joins a group gets what it and the groups above it are given, and what they are denied; whoever leaves it is
+freed from its denies. So each counts for those after it: in what is above what, and in what the actor himself still
+holds.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from powerloom.kernel.errors import Conflict
 from powerloom.kernel.refs import Actor
 
 
-class Joining:
-    """Some groups and whoever is to join them. Its queries grow with the depth of nesting alone."""
+class Memberships:
+    """Some groups and whoever is to join or leave them. Its queries grow with the depth of nesting alone."""
 
-    def __init__(self, actor: Actor, groups: Collection[UUID], members: Collection[UUID]) -> None:
+    def __init__(self, actor: Actor, groups: Collection[UUID], members: Collection[UUID] = ()) -> None:
         self._actor = actor
         self._held = rbac.grants(actor)
         self.there = closures.memberships_around({*groups, *members})
@@ -53,6 +55,44 @@ class Joining:
         if self._actor.principal_id in users:
             self._held = [*self._held, *reached]
         return users
+
+    def leave(self, group: Group, member: Principal) -> set[UUID]:
+        """Let a principal leave a group, and return the users that leave with it. Raises `Denied` where the actor may
+        not free it from a deny.
+        """
+        users = self._users & {member.id, *_walk(member.id, self._below)}
+        self._free(group, users)
+        self._untie([(group.id, member.id)])
+        return users
+
+    def end(self, group: Group) -> set[UUID]:
+        """Take a group away, and return the users that were in it. Raises `Denied` as `leave` does."""
+        users = self._users & {group.id, *_walk(group.id, self._below)}
+        self._free(group, users)
+        inside = [(group.id, member) for member in self._below.get(group.id, ())]
+        self._untie([*inside, *((above, group.id) for above in self._above.get(group.id, ()))])
+        self._given = {**self._given, group.id: []}
+        return users
+
+    def _free(self, group: Group, users: Collection[UUID]) -> None:
+        above = {group.id, *_walk(group.id, self._above)}
+        reached = escalation.oldest_first(grant for one in above for grant in self._given.get(one, ()))
+        denies = [grant for grant in reached if not grant.allows]
+        escalation.require_held(self._actor, escalation.denials(denies), self._held)
+        if denies and self._actor.principal_id in users:
+            escalation.refuse_freeing_oneself(self._actor, [grant.binding_id for grant in denies])
+
+    def _untie(self, ties: Sequence[tuple[UUID, UUID]]) -> None:
+        """The actor no longer holds what reached him through these alone."""
+        before = self._speaking()
+        for group, member in ties:
+            self._above[member].discard(group)
+            self._below[group].discard(member)
+        gone = {grant.binding_id for one in before - self._speaking() for grant in self._given.get(one, ())}
+        self._held = [grant for grant in self._held if grant.binding_id not in gone]
+
+    def _speaking(self) -> set[UUID]:
+        return _walk(self._actor.principal_id, self._above) if self._actor.principal_id else set()
 
     def _tie(self, group: UUID, member: UUID) -> None:
         self._above.setdefault(member, set()).add(group)
