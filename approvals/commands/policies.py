@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Self  # Any: audit payloads are JSO
 from uuid import UUID
 
 from django.db import IntegrityError
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
@@ -149,7 +150,6 @@ def _to_make(
     if scope is None:
         return NotFound()
     try:
-        _check(command.action_pattern, command.condition)
         rows = (scope, *approvers.named(command))
     except PowerloomError as error:
         return error
@@ -159,7 +159,11 @@ def _to_make(
 
 @handles_all(CreatePolicy, load=load_creates, changes_access=True)
 def create_policies(commands: Sequence[CreatePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
-    policies = [_new(command, *subject.row) for command, subject in zip(commands, subjects, strict=True)]
+    def create(place: int) -> ApprovalPolicy:
+        _check(commands[place].action_pattern, commands[place].condition)
+        return _new(commands[place], *subjects[place].row)
+
+    policies = each(len(commands), create)
     _insert(policies)
     return [Change(policy, None, _described(policy)) for policy in policies]
 
@@ -251,8 +255,12 @@ def switch_off_policy(command: SwitchOffPolicy, *, subject: Subject, actor: Acto
 
 
 def _above(scopes: Collection[OU], actor: Actor) -> dict[UUID, tuple[Need, ...]]:
-    """Whoever manages a policy does so from above its scope; at the root there is nothing above. One query."""
-    parents = ous_for(actor, [scope.parent_id for scope in scopes if scope.parent_id])
+    """Whoever manages a policy does so from above its scope; at the root there is nothing above. One query.
+
+    A policy may be left of OUs that are archived: it ends like any other.
+    """
+    ids = {scope.parent_id for scope in scopes if scope.parent_id}
+    parents = OU.objects.filter(Q(organization_id=actor.organization_id)).in_bulk(ids)
     places = {scope.id: parents[scope.parent_id] if scope.parent_id else scope for scope in scopes}
     return {id_: (Need(Action.APPROVAL_POLICY_MANAGE, place.target()),) for id_, place in places.items()}
 

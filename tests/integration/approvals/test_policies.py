@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import OU
 from agents.commands import CreateAgent
 from agents.models import Agent
 from approvals import replay
@@ -69,6 +71,23 @@ def test_a_policy_is_managed_from_above_its_scope(world: World) -> None:
     own = api_of(world.bob).post("/approval-policies", body(world, name="own"))
     assert (below.status_code, own.status_code) == (201, 403)
     assert own.json()["error"]["detail"]["permission"] == "approval_policy:manage"
+
+
+def test_whoever_may_not_make_one_hears_nothing_of_what_is_wrong_with_it(world: World) -> None:
+    for changes in ({"condition": "resource."}, {"action_pattern": "agents:*"}):
+        refused = api_of(world.eve).post("/approval-policies", body(world, **changes))
+        tried = api_of(world.alice).post("/approval-policies?dry_run=true", body(world, **changes))
+        assert (refused.status_code, tried.status_code) == (403, 422)
+        assert tried.json()["error"]["detail"]["field"] in changes
+
+
+def test_what_is_left_of_archived_ous_is_changed_and_ended_from_above(world: World) -> None:
+    policy = make_policy(world.alice, world.platform)
+    ApprovalPolicy.objects.update(is_on=False)
+    OU.objects.filter(pk__in=[world.platform.id, world.engineering.id]).update(archived_at=timezone.now())
+    path = f"/approval-policies/{policy.id}"
+    assert api_of(world.bob).patch(path, {"description": "Left."}).status_code == 200
+    assert api_of(world.alice).delete(path).status_code == 204
 
 
 def test_a_name_is_taken_once(world: World) -> None:
