@@ -33,14 +33,14 @@ LOOK = """async ([serious, same]) => {
 COMING = "[hx-trigger=load][hx-swap=outerHTML], [hx-trigger=load] > p:text('Loading')"  # what other rooms send
 WIDER = "document.documentElement.scrollWidth > innerWidth"
 
-TABS = {
-    "agents:detail": ("prompt", "skills", "servers", "credentials", "versions", "sessions", "sync", "audit"),
-    "agents:server": ("tools", "policy", "config", "calls", "agents", "credentials"),
+TABS = {  # but for those that show a list which has a page
+    "agents:detail": ("prompt", "skills", "servers", "credentials", "versions", "sync"),
+    "agents:server": ("tools", "policy", "config", "calls"),
     "agents:skill": ("versions", "files", "agents", "access"),
     "approvals:list": ("mine", "recent"),
 }
 BEFORE = ("accounts:sign_in",)  # for who is not signed in
-IN_SESSION = ("view=events&event=2", "pane=tools", "pane=diagnosis", "pane=audit")
+IN_SESSION = ("view=events&event=2", "pane=tools", "pane=diagnosis")
 
 
 def things_of(admin: httpx.Client) -> dict[str, Any]:
