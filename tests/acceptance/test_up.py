@@ -19,6 +19,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
 
+TOLD_SECONDS = 300  # a patience, no promise: a busy machine tells slowly
 FRAMES = (
     "powerloom.session_created",
     "agent.message",
@@ -41,7 +42,7 @@ class First(NamedTuple):
 def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     """The main job, told once, on a data folder that the other tests go on with."""
     with first_run(tmp_path_factory.mktemp("up") / "home", ONCE="1") as up:
-        return First(up.home, up.process.wait(120), up.output())
+        return First(up.home, up.process.wait(TOLD_SECONDS), up.output())
 
 
 @pytest.fixture
