@@ -32,6 +32,7 @@ TWICE = (
     "integration/accounts/test_together.py",
     "integration/accounts/test_access_api.py",
     "integration/agents/test_agents_api.py",
+    "integration/agents/test_together.py",
     "integration/api/test_audit_api.py",
     "integration/sessions/test_api.py",
 )

@@ -52,8 +52,6 @@ def load_creates(commands: Sequence[CreateBinding], actor: Actor) -> list[Found]
         principal = principals.get(command.principal_id)
         if scope is None or principal is None or role is None:
             found.append(NotFound())
-        elif command.expires_at is not None and command.expires_at <= timezone.now():
-            found.append(Invalid("A binding expires in the future.", field="expires_at"))
         else:
             target = Target("role_binding", command.id, role.name, scope.organization_id, scope.path)
             inside = [*contents[principal.id], *contents[role.id]]
@@ -75,49 +73,67 @@ def create_bindings(commands: Sequence[CreateBinding], *, subjects: Sequence[Sub
 
 
 def _created(commands: Sequence[CreateBinding], subjects: Sequence[Subject], actor: Actor) -> list[Change]:
-    """Create bindings that are judged one after the other.
+    creating = Creating(commands, subjects, actor)
+    changes = each(len(commands), lambda place: creating.create(commands[place], *subjects[place].row[:3]))
+    creating.write()
+    return changes
+
+
+class Creating:
+    """Bindings that are to be made and are judged one after the other.
 
     Among those that allow none adds to what its giver may give, for nobody gives what he does not hold. With one that
     denies among them, each counts for those after it.
     """
-    held, there, now = rbac.grants(actor), _live_among(subjects), timezone.now()
-    denied = {subject.row[0].id for command, subject in zip(commands, subjects, strict=True) if _denies(command)}
-    reached = reached_by_each(denied) if denied else {}
-    himself = {actor.principal_id} if actor.principal_id else set()
-    given = Given.to(himself.union(*reached.values())) if denied else None
-    mine = set().union(*(given.speaking[one] for one in himself)) if given else set()
-    new: list[Binding] = []
-    over: list[Binding] = []
 
-    def create(place: int) -> Change:
-        command, (principal, role, scope, _) = commands[place], subjects[place].row
+    def __init__(self, commands: Sequence[CreateBinding], subjects: Sequence[Subject], actor: Actor) -> None:
+        self._actor = actor
+        self._now = timezone.now()
+        self._held = rbac.grants(actor)
+        self._there = _live_among(subjects)
+        self._new: list[Binding] = []
+        self._over: list[Binding] = []
+        denied = {subject.row[0].id for command, subject in zip(commands, subjects, strict=True) if _denies(command)}
+        self._reached = reached_by_each(denied) if denied else {}
+        himself = {actor.principal_id} if actor.principal_id else set()
+        self._given = Given.to(himself.union(*self._reached.values())) if denied else None
+        self._mine = set().union(*(self._given.speaking[one] for one in himself)) if self._given else set()
+
+    def create(self, command: CreateBinding, principal: Principal, role: Role, scope: OU) -> Change:
+        """Make one, unless it is there. Raises `Denied` for what the actor may not give or deny, and `Invalid`."""
+        if command.expires_at is not None and command.expires_at <= self._now:
+            raise Invalid("A binding expires in the future.", field="expires_at")
         said = Widening(actions_of(role), scope.path, until=command.expires_at)
         if _denies(command):
-            who = reached[principal.id]
-            escalation.refuse_denying_upward(actor, reached=who, denied=[said], held=held, given=given)
+            who = self._reached[principal.id]
+            escalation.refuse_denying_upward(
+                self._actor, reached=who, denied=[said], held=self._held, given=self._given
+            )
         else:
-            escalation.require_held(actor, [said], held)
+            escalation.require_held(self._actor, [said], self._held)
         key = (principal.id, role.id, scope.id, command.decision_type)
-        binding = there.get(key)
+        binding = self._there.get(key)
         ended = {}
-        if binding and binding.expires_at is not None and binding.expires_at <= now:
-            over.append(binding)
+        if binding and binding.expires_at is not None and binding.expires_at <= self._now:
+            self._over.append(binding)
             ended, binding = in_place_of([binding]), None
         if binding is None:
-            binding = there[key] = _new(command, principal, role, scope)
-            new.append(binding)
-            if given:
-                grant = rbac.grant_of(binding, said.actions)
-                given.note(principal.id, grant)
-                if principal.id in mine:
-                    held.append(grant)
+            binding = self._there[key] = _new(command, principal, role, scope)
+            self._new.append(binding)
+            self._note(rbac.grant_of(binding, said.actions), principal)
         return Change(binding, None, _shown(binding) | ended)
 
-    changes = each(len(commands), create)
-    if over:
-        Binding.objects.filter(pk__in=[one.pk for one in over]).update(ended_at=now)
-    Binding.objects.bulk_create(new)
-    return changes
+    def write(self) -> None:
+        """Write them, and end the expired ones in whose place they come."""
+        if self._over:
+            Binding.objects.filter(pk__in=[one.pk for one in self._over]).update(ended_at=self._now)
+        Binding.objects.bulk_create(self._new)
+
+    def _note(self, grant: rbac.Grant, principal: Principal) -> None:
+        if self._given:
+            self._given.note(principal.id, grant)
+            if principal.id in self._mine:
+                self._held.append(grant)
 
 
 def _denies(command: CreateBinding) -> bool:

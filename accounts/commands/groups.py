@@ -160,8 +160,6 @@ def load_adds(commands: Sequence[AddMember], actor: Actor) -> list[Found]:
         group, member = groups.get(command.group_id), members.get(command.member_id)
         if group is None or member is None:
             found.append(NotFound())
-        elif member.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
-            found.append(Invalid("A member is a user or a group.", field="member_id"))
         else:
             found.append(Subject((group, member, contents[member.id]), group.target()))
     return found
@@ -178,7 +176,14 @@ def add_members(commands: Sequence[AddMember], *, subjects: Sequence[Subject], a
 def _add(subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     pairs: list[tuple[Group, Principal]] = [subject.row[:2] for subject in subjects]
     memberships = Memberships(actor, {group.id for group, _ in pairs}, {member.id for _, member in pairs})
-    joined = each(len(pairs), lambda place: memberships.join(*pairs[place]))
+
+    def join(place: int) -> set[UUID]:
+        group, member = pairs[place]
+        if member.kind not in {PrincipalKind.USER, PrincipalKind.GROUP}:
+            raise Invalid("A member is a user or a group.", field="member_id")
+        return memberships.join(group, member)
+
+    joined = each(len(pairs), join)
     new = {(group.id, member.id): None for group, member in pairs if (group.id, member.id) not in memberships.there}
     Membership.objects.bulk_create(Membership(group_id=group, member_id=member) for group, member in new)
     refresh(set().union(*joined))

@@ -18,7 +18,7 @@ from agents.lending import Loan
 from agents.models import Agent, AgentMCPServer, AgentSkill, MCPServer, Skill, SkillType
 from agents.queries.server_attachments import setting_of
 from agents.spec import AgentSpec, AttachedServer, AttachedSkill, CustomTool, PrebuiltSkill
-from powerloom.commands.registry import Change, each
+from powerloom.commands.registry import Change
 from powerloom.kernel.errors import Invalid
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
@@ -39,22 +39,38 @@ class Attaching:
     confine: bool = False
 
 
-def respecified(wanted: Sequence[Attaching], actor: Actor, *, urgent: bool = False) -> list[Change]:
+@dataclass(frozen=True)
+class Respecified:
+    """The spec of an agent before and after a change that passed."""
+
+    wanted: Attaching
+    before: dict[str, Any]
+    after: AgentSpec
+
+
+class Respecifying:
+    """Changes of what some agents have, one after the other: each is judged with those before it that passed, so what
+    is refused of one agent spoils nothing that comes after it.
+    """
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self._specs = {id_: version.spec for id_, version in queries.latest_versions(agents).items()}
+
+    def judged(self, wanted: Attaching) -> Respecified:
+        """Return what the change makes of the agent's spec. Raises `Invalid`; then it counts for none after it."""
+        before = self._specs[wanted.agent.id]
+        after = within_limits(partial(_with_attachments, wanted=wanted), AgentSpec.model_validate(before))
+        self._specs[wanted.agent.id] = after.as_json()
+        return Respecified(wanted, before, after)
+
+
+def write(judged: Sequence[Respecified], actor: Actor, *, urgent: bool = False) -> list[Change]:
     """Write what is attached after each of the changes into a new version of its agent, in their order; a constant
     number of queries.
     """
-    versions = queries.latest_versions({one.agent.id: one.agent for one in wanted}.values())
-    specs = {agent_id: version.spec for agent_id, version in versions.items()}
-
-    def respecify(place: int) -> tuple[Agent, dict[str, Any], AgentSpec]:
-        one = wanted[place]
-        before = specs[one.agent.id]
-        after = within_limits(partial(_with_attachments, wanted=one), AgentSpec.model_validate(before))
-        specs[one.agent.id] = after.as_json()  # for another change of the same agent
-        return one.agent, before, after
-
-    changes = next_versions(each(len(wanted), respecify), actor=actor, urgent=urgent)
-    return [_lending(change, one) for change, one in zip(changes, wanted, strict=True)]
+    versions = [(one.wanted.agent, one.before, one.after) for one in judged]
+    changes = next_versions(versions, actor=actor, urgent=urgent)
+    return [_lending(change, one.wanted) for change, one in zip(changes, judged, strict=True)]
 
 
 def put_back(agent: Agent, spec: AgentSpec) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from agents import delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import Attaching, respecified
+from agents.commands.attached import Attaching, Respecified, Respecifying, write
 from agents.commands.versions import use_needs
 from agents.models import Agent, AgentSkill, Skill, SkillType
 from agents.queries.agents import attachments_of_many
@@ -69,24 +69,30 @@ def attach_skills(commands: Sequence[AttachSkill], *, subjects: Sequence[Subject
     each(len(commands), lambda place: _check_version(_pin(commands[place]), subjects[place].row[1], pinned_to))
     agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
     having, servers = attachments_of_many(agents), server_attachments_of_many(agents)
-    new, moved, wanted = [], [], []
-    for command, subject in zip(commands, subjects, strict=True):
-        agent, skill = subject.row
-        row, is_new = _attached(having[agent.id], agent, skill, command.skill)
-        if is_new:
-            new.append(row)
-            having[agent.id] = [*having[agent.id], row]
-        elif isinstance(command.skill, AttachedSkill):
+    specs = Respecifying(agents)
+    new: list[AgentSkill] = []
+    moved: list[AgentSkill] = []
+
+    def attach(place: int) -> Respecified:
+        said, (agent, skill) = commands[place].skill, subjects[place].row
+        row, is_new = _attached(having[agent.id], agent, skill, said)
+        rows = [*having[agent.id], row] if is_new else having[agent.id]
+        if not is_new and isinstance(said, AttachedSkill):
             pinned = copy(row)  # what was attached before it stays as the version before has it
-            pinned.skill_version_id = command.skill.skill_version_id
-            having[agent.id] = [pinned if one is row else one for one in having[agent.id]]
+            pinned.skill_version_id = said.skill_version_id
+            rows = [pinned if one is row else one for one in rows]
             moved.append(pinned)
         lent = (lending.SKILLS, skill) if skill else None
-        wanted.append(Attaching(agent, having[agent.id], servers[agent.id], lent))
+        judged = specs.judged(Attaching(agent, rows, servers[agent.id], lent))
+        new.extend([row] if is_new else [])
+        having[agent.id] = rows
+        return judged
+
+    judged = each(len(commands), attach)
     last = {row.pk: row for row in moved}
     AgentSkill.objects.bulk_create([last.pop(row.pk, row) for row in new])
     AgentSkill.objects.bulk_update(last.values(), ["skill_version"])
-    return respecified(wanted, actor)
+    return write(judged, actor)
 
 
 def _attached(
@@ -122,15 +128,18 @@ def detach_skills(commands: Sequence[DetachSkill], *, subjects: Sequence[Subject
     agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
     having, servers = attachments_of_many(agents), server_attachments_of_many(agents)
     gone = [subject.row[1].pk for subject in subjects]
+    specs = Respecifying(agents)
 
-    def detach(place: int) -> Attaching:
+    def detach(place: int) -> Respecified:
         agent = subjects[place].row[0]
-        having[agent.id] = [row for row in having[agent.id] if row.pk != gone[place]]
-        return Attaching(agent, having[agent.id], servers[agent.id])
+        rows = [row for row in having[agent.id] if row.pk != gone[place]]
+        judged = specs.judged(Attaching(agent, rows, servers[agent.id]))
+        having[agent.id] = rows
+        return judged
 
-    wanted = each(len(commands), detach, once=lambda place: gone[place])
+    judged = each(len(commands), detach, once=lambda place: gone[place])
     AgentSkill.objects.filter(pk__in=gone).delete()
-    return respecified(wanted, actor, urgent=True)
+    return write(judged, actor, urgent=True)
 
 
 def _pin(command: AttachSkill) -> UUID | None:

@@ -11,7 +11,7 @@ from pydantic import field_serializer
 
 from agents import convergence, delegating, lending, queries
 from agents.actions import Action
-from agents.commands.attached import Attaching, respecified
+from agents.commands.attached import Attaching, Respecified, Respecifying, write
 from agents.commands.versions import use_needs
 from agents.models import Agent, AgentMCPServer, MCPServer
 from agents.queries.agents import attachments_of_many
@@ -65,10 +65,10 @@ def load_attaches(commands: Sequence[AttachServer], actor: Actor) -> list[Found]
         if agent is None or server is None:
             found.append(NotFound())
             continue
-        if delegating.is_meta(server) and not further[agent.id]:
-            # What comes after it for the same agent changes one that has Powerloom itself.
-            further[agent.id] = becoming
-        needs = (*use_needs(agent, Action.MCP_SERVER_USE, server.target()), *further[agent.id])
+        # What comes after Powerloom itself for the same agent needs no more: either the actor has that right, or the
+        # agent does not get Powerloom.
+        more = becoming if delegating.is_meta(server) else further[agent.id]
+        needs = (*use_needs(agent, Action.MCP_SERVER_USE, server.target()), *more)
         found.append(Subject((agent, server), agent.target(), needs=needs))
     return found
 
@@ -79,22 +79,24 @@ def attach_servers(commands: Sequence[AttachServer], *, subjects: Sequence[Subje
     skills, having = attachments_of_many(agents), server_attachments_of_many(agents)
     new: dict[UUID, AgentMCPServer] = {}
     changed: dict[UUID, AgentMCPServer] = {}
+    specs = Respecifying(agents)
 
-    def attach(place: int) -> Attaching:
+    def attach(place: int) -> Respecified:
         agent, server = subjects[place].row
         row, others = _attached(commands[place].server, agent, server, having[agent.id])
         is_new = all(one.pk != row.pk for one in having[agent.id])
         delegating.refuse_four_eyes_among(agent, others)
+        confine = is_new and delegating.is_meta(server)
+        judged = specs.judged(Attaching(agent, skills[agent.id], others, (lending.SERVERS, server), confine))
         having[agent.id] = others
         (new if is_new or row.pk in new else changed)[row.pk] = row
-        confine = is_new and delegating.is_meta(server)
-        return Attaching(agent, skills[agent.id], others, (lending.SERVERS, server), confine)
+        return judged
 
-    wanted = each(len(commands), attach)
+    judged = each(len(commands), attach)
     AgentMCPServer.objects.bulk_create(new.values())
     AgentMCPServer.objects.bulk_update(changed.values(), SETTINGS)
     convergence.attachments_changed({(row.agent_id, row.server_id) for row in new.values()})
-    return respecified(wanted, actor)
+    return write(judged, actor)
 
 
 def _attached(
@@ -116,7 +118,7 @@ def load_detaches(commands: Sequence[DetachServer], actor: Actor) -> list[Found]
     agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
     having = server_attachments_of_many(agents.values())
     there = {(row.agent_id, row.server_id): row for rows in having.values() for row in rows}
-    ours = {id_: sum(delegating.is_meta(row.server) for row in rows) for id_, rows in having.items()}
+    ours = {id_: {row.pk for row in rows if delegating.is_meta(row.server)} for id_, rows in having.items()}
     further: tuple[Need, ...] = ()
     if any(ours.values()):
         further = (delegating.need(next(iter(agents.values())).organization_id),)
@@ -128,9 +130,8 @@ def load_detaches(commands: Sequence[DetachServer], actor: Actor) -> list[Found]
             continue
         agent = agents[command.agent_id]
         # To take Powerloom itself away only narrows; to take another server away is a change like any other.
-        is_ours = delegating.is_meta(row.server)
-        needs = further if ours[agent.id] and not is_ours else ()
-        ours[agent.id] -= is_ours
+        needs = further if ours[agent.id] and not delegating.is_meta(row.server) else ()
+        ours[agent.id].discard(row.pk)
         found.append(Subject((agent, row), agent.target(), needs=needs))
     return found
 
@@ -140,13 +141,16 @@ def detach_servers(commands: Sequence[DetachServer], *, subjects: Sequence[Subje
     agents = {subject.row[0].id: subject.row[0] for subject in subjects}.values()
     skills, having = attachments_of_many(agents), server_attachments_of_many(agents)
     rows: list[AgentMCPServer] = [subject.row[1] for subject in subjects]
+    specs = Respecifying(agents)
 
-    def detach(place: int) -> Attaching:
+    def detach(place: int) -> Respecified:
         agent, gone = subjects[place].row
-        having[agent.id] = [row for row in having[agent.id] if row.pk != gone.pk]
-        return Attaching(agent, skills[agent.id], having[agent.id])
+        left = [row for row in having[agent.id] if row.pk != gone.pk]
+        judged = specs.judged(Attaching(agent, skills[agent.id], left))
+        having[agent.id] = left
+        return judged
 
-    wanted = each(len(commands), detach, once=lambda place: rows[place].pk)
+    judged = each(len(commands), detach, once=lambda place: rows[place].pk)
     AgentMCPServer.objects.filter(pk__in=[row.pk for row in rows]).delete()
     convergence.attachments_changed({(row.agent_id, row.server_id) for row in rows}, urgent=True)
-    return respecified(wanted, actor, urgent=True)
+    return write(judged, actor, urgent=True)

@@ -198,11 +198,6 @@ def command_of(action: str) -> type[Command]:
     return _BY_ACTION[action].command
 
 
-def registered_actions() -> list[str]:
-    """Return every action that has a handler, sorted."""
-    return sorted(_BY_ACTION)
-
-
 @dataclass(frozen=True)
 class Mark:
     """How one row stood when a command loaded it: another value, and it is no longer what was asked about.

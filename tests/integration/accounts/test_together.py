@@ -3,7 +3,6 @@ after the ones before it.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,19 +12,18 @@ from django.utils import timezone
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from accounts import rbac
 from accounts.commands.bindings import CreateBinding, DeleteBinding
 from accounts.commands.groups import AddMember, ArchiveGroup, RemoveMember
 from accounts.commands.ous import ArchiveOU
 from accounts.models import OU, Binding, DecisionType, Group, Membership, PrincipalClosure, Role, User
 from powerloom.commands.bus import submit_all
-from powerloom.commands.registry import Command, handler_of
-from powerloom.commands.running import Refusals, Run
-from powerloom.kernel.errors import Conflict, NotFound
+from powerloom.commands.registry import Command
+from powerloom.kernel.errors import Conflict, Denied, Invalid, NotFound
 from powerloom.kernel.ids import new_id
 from powerloom.kernel.refs import Actor
 from tests.conftest import fewer
 from tests.database import undone
+from tests.together import run
 from tests.world import World, actor_of, bind, make_group, make_ou, make_user, make_world
 
 ROLES = ("OrgAdmin", "OUAdmin", "AgentViewer", "GroupAdmin")
@@ -86,13 +84,9 @@ def one(things: Sequence[Any], place: int) -> Any:
 
 def outcome(commands: Sequence[Command], actor: Actor, *, together: bool) -> Any:
     """Run a set without what is refused; return who was refused how, what changed, and what there is then."""
-    handlers = [replace(handler_of(command), is_bulk=together) for command in commands]
-    refused: Refusals = {}
     with undone():
-        cases = list(Run(commands, actor, rbac.authorize(actor, handlers), refused).cases(handlers))
         return (
-            {place: (type(error), error.message) for place, error in refused.items()},
-            [(case.target, case.change and (case.change.before, case.change.after)) for case in cases],
+            *run(commands, actor, together=together),
             set(Membership.objects.values_list("group_id", "member_id")),
             set(Binding.objects.filter(ended_at__isnull=True).values_list(*SAID)),
             set(PrincipalClosure.objects.values_list("member_id", "principal_id")),
@@ -108,10 +102,7 @@ def test_memberships_and_bindings_meet_together_what_they_meet_alone(
     with undone():
         place = Place()
         admin = actor_of(place.world.alice)
-        outcome_of_before: Refusals = {}
-        commands = [place.command(each) for each in before]
-        handlers = [handler_of(command) for command in commands]
-        list(Run(commands, admin, rbac.authorize(admin, handlers), outcome_of_before).cases(handlers))
+        run([place.command(each) for each in before], admin, together=True)
         # Neighbors of one type are what is taken together.
         commands = sorted((place.command(each) for each in said), key=lambda command: type(command).__name__)
         actor = actor_of(one([place.world.alice, place.world.bob], by))
@@ -159,3 +150,15 @@ def binding(principal_id: UUID, decision: DecisionType, *, role: str, scope: OU)
     return CreateBinding(
         id=new_id(), principal_id=principal_id, role_id=role_id, scope_ou_id=scope.id, decision_type=decision
     )
+
+
+@pytest.mark.once
+def test_what_is_wrong_with_it_is_told_to_who_may_do_it(world: World) -> None:
+    """Neither an end that is past nor an OU as a member is spoken of before the right is asked."""
+    group = make_group(world.engineering, "g")
+    bound = binding(world.eve.id, DecisionType.ALLOW, role="AgentViewer", scope=world.engineering)
+    past = bound.model_copy(update={"expires_at": timezone.now() - timedelta(hours=1)})
+    for command in (past, AddMember(group_id=group.id, member_id=world.sales.id)):
+        for by, error in ((world.eve, Denied), (world.alice, Invalid)):
+            with undone(), pytest.raises(error):
+                submit_all([command], actor=actor_of(by))
