@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts import closures, rbac
 from accounts.actions import Action
-from accounts.granters import actions_of, who_can_end, who_can_grant, who_may
+from accounts.granters import Granters, actions_of, who_can_end, who_may
 from accounts.models import OU, Binding, DecisionType, PrincipalClosure, User
 from accounts.rbac import Grant
 from accounts.roles import ORG_ADMIN, builtin_id
@@ -54,10 +54,16 @@ def denials(grants: Iterable[Grant]) -> list[Widening]:
     return [_what(grant) for grant in grants if not grant.allows]
 
 
-def require_held(actor: Actor, widenings: Sequence[Widening], held: Sequence[Grant] | None = None) -> None:
+def require_held(
+    actor: Actor,
+    widenings: Sequence[Widening],
+    held: Sequence[Grant] | None = None,
+    *,
+    granters: Granters | None = None,
+) -> None:
     """Raise `Denied`, naming the first right that the actor would hand out without holding it.
 
-    `held` are the actor's grants of now, where the caller has them.
+    `held` are the actor's grants of now, where the caller has them; `granters` is shared by what is judged in one set.
     """
     if actor.kind == "system" or not widenings:
         return
@@ -67,7 +73,7 @@ def require_held(actor: Actor, widenings: Sequence[Widening], held: Sequence[Gra
         raise Denied(
             f"This would hand out {action} on {rbac.shown(widening.scope_path)}, which you do not hold there "
             "yourself. Ask an OrgAdmin.",
-            remedy=[_ask(widening, actor.organization_id)],
+            remedy=[_ask(widening, granters or Granters(actor.organization_id))],
             permission=action,
             ou_path=rbac.shown(widening.scope_path),
         )
@@ -132,11 +138,12 @@ def refuse_denying_upward(
     denied: Sequence[Widening],
     held: Sequence[Grant] | None = None,
     given: Given | None = None,
+    granters: Granters | None = None,
 ) -> None:
     """Raise `Denied` when a deny would reach somebody whose right to the same comes from above its scope.
 
     `reached` are users and agents. `held` are the actor's grants of now and `given` what reaches them, where the caller
-    has these.
+    has these; `granters` as in `require_held`.
     """
     if actor.kind == "system" or not denied:
         return
@@ -144,7 +151,7 @@ def refuse_denying_upward(
         return
     for grant in (given or Given.to(reached)).reaching(reached):
         if grant.allows and any(_comes_from_above(grant, deny) for deny in denied):
-            who = who_can_grant(grant.actions, grant.scope_path, actor.organization_id)
+            who = (granters or Granters(actor.organization_id)).of(grant.actions, grant.scope_path)
             place = rbac.shown(grant.scope_path)
             raise Denied(
                 f"This deny would reach holders of {grant.role} on {place}, which is above it. "
@@ -220,8 +227,8 @@ def while_one_remains(
     return each(count, alone, once=once)
 
 
-def _ask(widening: Widening, organization_id: UUID | None) -> Remedy:
-    who = who_can_grant(widening.actions, widening.scope_path, organization_id)
+def _ask(widening: Widening, granters: Granters) -> Remedy:
+    who = granters.of(widening.actions, widening.scope_path)
     return Remedy("ask", "Have it done by somebody who holds all of that there.", tuple(who))
 
 

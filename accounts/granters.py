@@ -23,6 +23,20 @@ def who_can_grant(actions: Collection[str], ou_path: str, organization_id: UUID 
     return _named(Action.ROLE_BINDING_CREATE, actions, ou_path, organization_id)
 
 
+class Granters:
+    """Who can grant what, each asked once: for sets of which many are refused for the same."""
+
+    def __init__(self, organization_id: UUID | None) -> None:
+        self._organization_id = organization_id
+        self._known: dict[tuple[frozenset[str], str], list[str]] = {}
+
+    def of(self, actions: frozenset[str], ou_path: str) -> list[str]:
+        """As `who_can_grant`."""
+        if (actions, ou_path) not in self._known:
+            self._known[actions, ou_path] = who_can_grant(actions, ou_path, self._organization_id)
+        return self._known[actions, ou_path]
+
+
 def who_can_end(actions: Collection[str], ou_path: str, organization_id: UUID | None, *, but: UUID) -> list[str]:
     """Return some principals that can end a deny of these actions at the OU: none whom that deny itself names."""
     return _named(Action.ROLE_BINDING_DELETE, actions, ou_path, organization_id, but=but)

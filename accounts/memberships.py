@@ -14,6 +14,7 @@ from uuid import UUID
 
 from accounts import closures, escalation, rbac
 from accounts.escalation import Given
+from accounts.granters import Granters
 from accounts.models import Group, OUClosure, Principal, PrincipalKind, User
 from powerloom.kernel.errors import Conflict
 from powerloom.kernel.refs import Actor
@@ -25,6 +26,7 @@ class Memberships:
     def __init__(self, actor: Actor, groups: Collection[UUID], members: Collection[UUID] = ()) -> None:
         self._actor = actor
         self._held = rbac.grants(actor)
+        self._granters = Granters(actor.organization_id)
         self.there = closures.memberships_around({*groups, *members})
         self._above: dict[UUID, set[UUID]] = {}
         self._below: dict[UUID, set[UUID]] = {}
@@ -46,10 +48,15 @@ class Memberships:
         reached = escalation.oldest_first(grant for one in above for grant in self._given.get(one, ()))
         users = self._users & {member.id, *_walk(member.id, self._below)}
         denied = escalation.denials(reached)
-        escalation.require_held(self._actor, escalation.allows(reached), self._held)
+        escalation.require_held(self._actor, escalation.allows(reached), self._held, granters=self._granters)
         if denied:
             escalation.refuse_denying_upward(
-                self._actor, reached=users, denied=denied, held=self._held, given=self._reaching(users)
+                self._actor,
+                reached=users,
+                denied=denied,
+                held=self._held,
+                given=self._reaching(users),
+                granters=self._granters,
             )
         self._tie(group.id, member.id)
         if self._actor.principal_id in users:
@@ -78,7 +85,7 @@ class Memberships:
         above = {group.id, *_walk(group.id, self._above)}
         reached = escalation.oldest_first(grant for one in above for grant in self._given.get(one, ()))
         denies = [grant for grant in reached if not grant.allows]
-        escalation.require_held(self._actor, escalation.denials(denies), self._held)
+        escalation.require_held(self._actor, escalation.denials(denies), self._held, granters=self._granters)
         if denies and self._actor.principal_id in users:
             escalation.refuse_freeing_oneself(self._actor, [grant.binding_id for grant in denies])
 

@@ -13,7 +13,7 @@ from accounts.actions import Action
 from accounts.closures import reached_by_each
 from accounts.escalation import Given, Widening
 from accounts.expiry import in_place_of
-from accounts.granters import actions_of
+from accounts.granters import Granters, actions_of
 from accounts.models import OU, Binding, DecisionType, Principal, Role
 from accounts.names import Moment
 from accounts.queries import bindings_for_change, contents_of_many, ous_for, principals_for, roles_for
@@ -90,6 +90,7 @@ class Creating:
         self._actor = actor
         self._now = timezone.now()
         self._held = rbac.grants(actor)
+        self._granters = Granters(actor.organization_id)
         self._there = _live_among(subjects)
         self._new: list[Binding] = []
         self._over: list[Binding] = []
@@ -107,10 +108,10 @@ class Creating:
         if _denies(command):
             who = self._reached[principal.id]
             escalation.refuse_denying_upward(
-                self._actor, reached=who, denied=[said], held=self._held, given=self._given
+                self._actor, reached=who, denied=[said], held=self._held, given=self._given, granters=self._granters
             )
         else:
-            escalation.require_held(self._actor, [said], self._held)
+            escalation.require_held(self._actor, [said], self._held, granters=self._granters)
         key = (principal.id, role.id, scope.id, command.decision_type)
         binding = self._there.get(key)
         ended = {}
@@ -191,6 +192,7 @@ def _ended(bindings: Sequence[Binding], actor: Actor) -> list[Change]:
     """End bindings that are judged one after the other: what the actor held through one, he gives back no more."""
     denies = [binding.id for binding in bindings if binding.decision_type == DecisionType.DENY]
     held, his = rbac.grants(actor), escalation.reaching(actor, denies)
+    granters = Granters(actor.organization_id)
 
     def end(place: int) -> Change:
         binding = bindings[place]
@@ -201,7 +203,7 @@ def _ended(bindings: Sequence[Binding], actor: Actor) -> list[Change]:
             freed = Widening(
                 actions_of(binding.role), binding.scope_ou.path, binding.resource_id, until=binding.expires_at
             )
-            escalation.require_held(actor, [freed], held)
+            escalation.require_held(actor, [freed], held, granters=granters)
             if binding.id in his:
                 escalation.refuse_freeing_oneself(actor, [binding.id])
         return Change(binding, _shown(binding), None, only_revokes=is_allow)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts import escalation, rbac
 from accounts.escalation import Widening
+from accounts.granters import Granters
 from accounts.models import Binding, DecisionType, Principal
 from accounts.queries import principals_for
 from accounts.roles import builtin_actions, builtin_id
@@ -55,7 +56,7 @@ def load_grants(commands: Sequence[GrantSkill], actor: Actor) -> list[Found]:
 
 @handles_all(GrantSkill, load=load_grants, changes_access=True)
 def grant_skills(commands: Sequence[GrantSkill], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
-    held = rbac.grants(actor)
+    held, granters = rbac.grants(actor), Granters(actor.organization_id)
     there = {
         (grant.resource_id, grant.principal_id): grant
         for grant in grants_of_many({subject.row[0].id for subject in subjects}).filter(role_id=builtin_id(ROLE))
@@ -65,7 +66,8 @@ def grant_skills(commands: Sequence[GrantSkill], *, subjects: Sequence[Subject],
     def grant(place: int) -> Change:
         skill, principal = subjects[place].row
         # Nobody grants what he does not hold, so no grant adds to what its giver may give.
-        escalation.require_held(actor, [Widening(builtin_actions(ROLE), skill.ou.path, skill.id)], held)
+        said = Widening(builtin_actions(ROLE), skill.ou.path, skill.id)
+        escalation.require_held(actor, [said], held, granters=granters)
         one = there.get((skill.id, principal.id))
         if one is None:
             one = there[skill.id, principal.id] = _new(commands[place], skill, principal)

@@ -4,8 +4,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import OU, Secret
-from tests.world import Api, World, api_of, bind, make_group, make_ou, make_role, make_user
+from accounts.commands.bindings import CreateBinding
+from accounts.models import OU, Role, Secret
+from powerloom.commands.bus import preview
+from powerloom.kernel.errors import Denied, PowerloomError
+from powerloom.kernel.ids import new_id
+from tests.database import undone
+from tests.world import Api, World, actor_of, api_of, bind, make_group, make_ou, make_role, make_user
 
 READS = [
     "/access/check?action=agent:create&ou_id={ou}",
@@ -67,3 +72,21 @@ def test_a_write_costs_the_same_however_many_rights_there_are(world: World, allo
     rename(world.engineering)  # the first one begins the chain of the trail
     small = rename(world.platform)
     assert rename(grow(world)) == small
+
+
+def test_refusals_for_the_same_cost_the_same_for_any_number(world: World) -> None:
+    people = [make_user(f"p{number}@acme.example", home=world.engineering) for number in range(9)]
+    role = Role.objects.get(name="OrgAdmin")
+
+    def refused(number: int) -> int:
+        commands = [
+            CreateBinding(id=new_id(), principal_id=one.id, role_id=role.id, scope_ou_id=world.engineering.id)
+            for one in people[:number]
+        ]
+        found: dict[int, PowerloomError] = {}
+        with undone(), CaptureQueriesContext(connection) as caught:
+            preview(commands, actor=actor_of(world.bob), refused=found)
+        assert [type(error) for error in found.values()] == [Denied] * number
+        return len(caught)
+
+    assert refused(3) == refused(9)
