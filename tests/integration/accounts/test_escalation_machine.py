@@ -178,6 +178,29 @@ class Escalation(RuleBasedStateMachine):
             CreateBinding(id=new_id(), principal_id=id_, role_id=chosen.id, scope_ou_id=self.ou(at).id),
         )
 
+    @rule(who=place, kind=place, said=st.lists(st.tuples(place, place, place, st.booleans()), min_size=2, max_size=3))
+    def do_alike(self, who: int, kind: int, said: list[tuple[int, int, int, bool]]) -> None:
+        """As one set of one type, which is judged together: nothing that one gives may carry another."""
+        make = (self._binding, self._joining, self._leaving, self._unbinding)[kind % 4]
+        self.do(who, *(command for one in said if (command := make(*one))))
+
+    def _binding(self, to: int, role: int, at: int, deny: bool) -> Command:
+        chosen = self.one(Role.objects.filter(archived_at__isnull=True), role)
+        decision = "deny" if deny else "allow"
+        ids = {"principal_id": self.principal(to), "role_id": chosen.id, "scope_ou_id": self.ou(at).id}
+        return CreateBinding(id=new_id(), decision_type=decision, **ids)
+
+    def _joining(self, group: int, member: int, *_: object) -> Command | None:
+        found = self.group(group)
+        return AddMember(group_id=found.id, member_id=self.principal(member)) if found else None
+
+    def _leaving(self, which: int, *_: object) -> Command | None:
+        found = self.one(Membership.objects.all(), which)
+        return RemoveMember(group_id=found.group_id, member_id=found.member_id) if found else None
+
+    def _unbinding(self, which: int, *_: object) -> Command:
+        return DeleteBinding(binding_id=self.one(Binding.objects.filter(ended_at__isnull=True), which).id)
+
     @rule(who=place, user=place, to=place)
     def move(self, who: int, user: int, to: int) -> None:
         self.do(who, MoveUser(user_id=self.user(user).id, home_ou_id=self.ou(to).id))
