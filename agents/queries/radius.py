@@ -32,8 +32,9 @@ class Radius:
 def radius_of(actor: Actor, agents: QuerySet[Agent]) -> Radius:
     """Return how far something reaches that touches these agents; two queries."""
     running = import_string(settings.LIVE_SESSION)(OuterRef("pk")).order_by().values("agent_id")
-    live = Subquery(running.annotate(of_agent=Count("pk")).values("of_agent"), output_field=IntegerField())
-    every = agents.order_by().annotate(live=live).aggregate(agents=Count("pk"), live=Sum("live"))
+    of_one = Subquery(running.annotate(of_agent=Count("pk")).values("of_agent"), output_field=IntegerField())
+    # The sum has a name of its own: by that of what it adds, it would hide it.
+    every = agents.order_by().annotate(of_one=of_one).aggregate(agents=Count("pk"), live=Sum("of_one"))
     seen = list(agents_visible_to(actor).filter(pk__in=agents.order_by().values("pk")).order_by("name")[:MOST_NAMED])
     return Radius(seen, every["agents"] - len(seen), every["live"] or 0)
 

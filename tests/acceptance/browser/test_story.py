@@ -460,7 +460,7 @@ def test_every_page_lets_everybody_in_in_both_themes_at_any_width_and_asks_nobod
         page.goto(f"{served.url}{address}")
         found[address] = barriers(page) or too_wide(page)
     with served.client("admin@dev.local") as admin:  # the reviewer's story begins with an empty inbox
-        admin.post(f"/approvals/{things['request_id']}/cancel").raise_for_status()
+        admin.post(f"/approvals/{things['request_id']}/cancel", json={}).raise_for_status()
     assert {address: what for address, what in found.items() if what} == {}
     assert [words for words in wrong if "404 (Not Found)" not in words] == [], "but for the page that is not there"
 

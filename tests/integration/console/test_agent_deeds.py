@@ -10,8 +10,10 @@ from agents.commands import UpdateAgent
 from agents.models import Agent, AgentMCPServer, AgentSkill, Credential
 from agents.spec import AgentChanges
 from powerloom.manifests.parse import read
+from sessions.models import Status
 from tests.connected import attach_server, make_server
 from tests.declared import attach, done, make_agent, make_skill, make_version
+from tests.integration.console.conftest import make_session
 from tests.integration.console.test_agent_pages import words
 from tests.world import World, console_of
 
@@ -147,6 +149,15 @@ def test_any_two_versions_are_compared_and_an_old_one_restored(world: World, ali
     assert "<ins>claude-haiku-4-5</ins>" in page
     assert alice.post(f"/agents/{agent.id}/versions/1/restore", headers=PART).status_code == 204
     assert newest(agent)["model"] == "claude-sonnet-4-6"
+
+
+def test_before_an_agent_is_archived_its_running_sessions_are_counted(
+    world: World, agent: Agent, alice: Client
+) -> None:
+    for status in (Status.RUNNING, Status.RUNNING, Status.FAILED):
+        make_session(agent, world.bob, status=status, ended_at=None)
+    page = words(alice.get(f"/agents/{agent.id}/archive").content)
+    assert "Sessions that have not ended 2 2 more" in page
 
 
 def test_archiving_shows_what_goes_with_it_and_wants_the_name(world: World, alice: Client, agent: Agent) -> None:
