@@ -25,7 +25,7 @@ from powerloom.kernel.errors import Invalid
 from powerloom.kernel.refs import Actor
 from powerloom.web.lists import Page
 
-MOST = 10  # each is a screen of a phone
+MOST = 8  # each is a screen of a phone
 SOON = timedelta(hours=12)
 MOST_EARLIER = 3  # earlier requests about the same thing, on one card
 MOST_LOOKED_AT = 300  # and for all cards of a page together

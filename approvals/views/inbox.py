@@ -24,7 +24,7 @@ from powerloom.web.lists import page_of
 from powerloom.web.pages import fragment, go, is_fragment, page, signed_in
 from powerloom.web.submitting import performed
 
-ROWS = 50
+ROWS = 25
 MOST_COUNTED = 99
 NO_MORE = "Choose up to a hundred requests, say approve or reject, and give a reason of at most 2000 characters."
 
