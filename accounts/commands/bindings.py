@@ -17,7 +17,7 @@ from accounts.granters import Granters, actions_of
 from accounts.models import OU, Binding, DecisionType, Principal, Role
 from accounts.names import Moment
 from accounts.queries import bindings_for_change, contents_of_many, ous_for, principals_for, roles_for
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all, subjects_in
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -167,9 +167,8 @@ def _new(command: CreateBinding, principal: Principal, role: Role, scope: OU) ->
 
 
 def load_deletes(commands: Sequence[DeleteBinding], actor: Actor) -> list[Found]:
-    bindings = bindings_for_change(actor, [command.binding_id for command in commands])
-    rows = [bindings.get(command.binding_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.binding_id for command in commands]
+    return subjects_in(bindings_for_change(actor, ids), ids)
 
 
 @handles_all(DeleteBinding, load=load_deletes, changes_access=True)

@@ -18,7 +18,7 @@ from accounts.names import Description, DisplayName, Name
 from accounts.principals import enroll_all, retire
 from accounts.queries import contents_of_many, groups_for_change, ous_for, principals_for
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all, subjects_in
 from powerloom.kernel.errors import Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -100,13 +100,12 @@ def create_groups(commands: Sequence[CreateGroup], *, subjects: Sequence[Subject
     return [Change(group, None, _shown(group)) for group in groups]
 
 
-def load_updates(commands: Sequence[UpdateGroup], actor: Actor) -> list[Found]:
-    groups = groups_for_change(actor, [command.group_id for command in commands])
-    rows = [groups.get(command.group_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+def load(commands: Sequence[UpdateGroup | ArchiveGroup], actor: Actor) -> list[Found]:
+    ids = [command.group_id for command in commands]
+    return subjects_in(groups_for_change(actor, ids), ids)
 
 
-@handles_all(UpdateGroup, load=load_updates)
+@handles_all(UpdateGroup, load=load)
 def update_groups(commands: Sequence[UpdateGroup], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     changes = []
     for command, subject in zip(commands, subjects, strict=True):
@@ -122,13 +121,7 @@ def update_groups(commands: Sequence[UpdateGroup], *, subjects: Sequence[Subject
     return changes
 
 
-def load_archives(commands: Sequence[ArchiveGroup], actor: Actor) -> list[Found]:
-    groups = groups_for_change(actor, [command.group_id for command in commands])
-    rows = [groups.get(command.group_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
-
-
-@handles_all(ArchiveGroup, load=load_archives, changes_access=True)
+@handles_all(ArchiveGroup, load=load, changes_access=True)
 def archive_groups(commands: Sequence[ArchiveGroup], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     def archive(places: Sequence[int]) -> list[Change]:
         return _archive([subjects[place].row for place in places], actor)

@@ -17,7 +17,7 @@ from accounts.names import DisplayName, Name
 from accounts.principals import enroll_all, retire
 from accounts.queries import ous_for, ous_for_change
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all
+from powerloom.commands.registry import Change, Command, Found, Subject, each, handles_all, subjects_in
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -102,13 +102,12 @@ def _new(command: CreateOU, parent: OU, path: str) -> OU:
     )
 
 
-def load_updates(commands: Sequence[UpdateOU], actor: Actor) -> list[Found]:
-    rows = ous_for_change(actor, [command.ou_id for command in commands])
-    ous = [rows.get(command.ou_id) for command in commands]
-    return [Subject(ou, ou.target()) if ou else NotFound() for ou in ous]
+def load(commands: Sequence[UpdateOU | ArchiveOU], actor: Actor) -> list[Found]:
+    ids = [command.ou_id for command in commands]
+    return subjects_in(ous_for_change(actor, ids), ids)
 
 
-@handles_all(UpdateOU, load=load_updates)
+@handles_all(UpdateOU, load=load)
 def update_ous(commands: Sequence[UpdateOU], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     changes = []
     for command, subject in zip(commands, subjects, strict=True):
@@ -119,13 +118,7 @@ def update_ous(commands: Sequence[UpdateOU], *, subjects: Sequence[Subject], act
     return changes
 
 
-def load_archives(commands: Sequence[ArchiveOU], actor: Actor) -> list[Found]:
-    rows = ous_for_change(actor, [command.ou_id for command in commands])
-    ous = [rows.get(command.ou_id) for command in commands]
-    return [Subject(ou, ou.target()) if ou else NotFound() for ou in ous]
-
-
-@handles_all(ArchiveOU, load=load_archives, changes_access=True)
+@handles_all(ArchiveOU, load=load, changes_access=True)
 def archive_ous(commands: Sequence[ArchiveOU], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     """One may be archived after those in it that the same list archives before it."""
     ous: list[OU] = [subject.row for subject in subjects]

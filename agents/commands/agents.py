@@ -32,7 +32,7 @@ from agents.spec import (
     TurnSeconds,
 )
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles_all, subjects_in
 from powerloom.kernel.errors import Invalid, NotFound, Stale
 from powerloom.kernel.refs import Actor, Target
 
@@ -126,9 +126,8 @@ def update_agents(commands: Sequence[UpdateAgent], *, subjects: Sequence[Subject
 
 
 def load_archives(commands: Sequence[ArchiveAgent], actor: Actor) -> list[Found]:
-    agents = queries.agents_for_change(actor, [command.agent_id for command in commands])
-    rows = [agents.get(command.agent_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.agent_id for command in commands]
+    return subjects_in(queries.agents_for_change(actor, ids), ids)
 
 
 @handles_all(ArchiveAgent, load=load_archives, changes_access=True)

@@ -21,7 +21,7 @@ from agents.models import Agent, Credential, CredentialSource, MCPServer
 from agents.queries.credentials import credential_for_change, credentials_for_change, credentials_of_many
 from agents.queries.servers import server_for_read, servers_for_read
 from agents.spec import MAX_MCP_SERVERS
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all, subjects_in
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -217,9 +217,8 @@ def reveal_credential(command: RevealCredential, *, subject: Subject, actor: Act
 
 
 def load_deletes(commands: Sequence[DeleteCredential], actor: Actor) -> list[Found]:
-    credentials = credentials_for_change(actor, [command.credential_id for command in commands])
-    rows = [credentials.get(command.credential_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.credential_id for command in commands]
+    return subjects_in(credentials_for_change(actor, ids), ids)
 
 
 @handles_all(DeleteCredential, load=load_deletes, holdable=False)

@@ -29,7 +29,7 @@ from agents.models import AgentMCPServer, DeploymentStatus, MCPDeployment
 from agents.queries.deployments import deployments_for_change
 from agents.spec import DisplayName, Name, Part
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all, subjects_in
 from powerloom.kernel.canonical import canonical
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
@@ -223,9 +223,8 @@ def retry_deployment(command: RetryDeployment, *, subject: Subject, actor: Actor
 
 
 def load_destroys(commands: Sequence[DestroyDeployment], actor: Actor) -> list[Found]:
-    there = deployments_for_change(actor, [command.deployment_id for command in commands])
-    rows = [there.get(command.deployment_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.deployment_id for command in commands]
+    return subjects_in(deployments_for_change(actor, ids), ids)
 
 
 @handles_all(DestroyDeployment, load=load_destroys)

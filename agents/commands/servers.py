@@ -18,7 +18,7 @@ from agents.endpoints import origin_of
 from agents.models import AgentMCPServer, Credential, DeploymentStatus, MCPServer, ServerState
 from agents.queries.servers import servers_for_archive, servers_for_use, users_of_server
 from agents.spec import MAX_MCP_TOOLS, Description, DisplayName, McpToolName, Part
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all, subjects_in
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor
 
@@ -175,9 +175,8 @@ def _delegating(server: MCPServer) -> tuple[Need, ...]:
 
 
 def load_archives(commands: Sequence[ArchiveServer], actor: Actor) -> list[Found]:
-    servers = servers_for_archive(actor, [command.server_id for command in commands])
-    rows = [servers.get(command.server_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.server_id for command in commands]
+    return subjects_in(servers_for_archive(actor, ids), ids)
 
 
 @handles_all(ArchiveServer, load=load_archives)

@@ -26,7 +26,7 @@ from agents.queries.skills import (
 )
 from agents.spec import Description, DisplayName, Name, Part
 from powerloom.commands.naming import insert_named
-from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all
+from powerloom.commands.registry import Change, Command, Found, Need, Subject, each, handles, handles_all, subjects_in
 from powerloom.kernel.errors import Conflict, Invalid, NotFound
 from powerloom.kernel.refs import Actor, Target
 
@@ -215,9 +215,8 @@ def activate_skill_versions(
 
 
 def load_archives(commands: Sequence[ArchiveSkill], actor: Actor) -> list[Found]:
-    skills = skills_for_use(actor, [command.skill_id for command in commands])
-    rows = [skills.get(command.skill_id) for command in commands]
-    return [Subject(row, row.target()) if row else NotFound() for row in rows]
+    ids = [command.skill_id for command in commands]
+    return subjects_in(skills_for_use(actor, ids), ids)
 
 
 @handles_all(ArchiveSkill, load=load_archives)

@@ -180,14 +180,14 @@ def _new(command: CreatePolicy, scope: OU, role: Role | None, group: Group | Non
     )
 
 
-def load_updates(commands: Sequence[UpdatePolicy], actor: Actor) -> list[Found]:
+def load(commands: Sequence[UpdatePolicy | ArchivePolicy], actor: Actor) -> list[Found]:
     policies = queries.policies_for_change(actor, [command.policy_id for command in commands])
     above = _above([policy.scope_ou for policy in policies.values()], actor)
     rows = [policies.get(command.policy_id) for command in commands]
     return [Subject(row, row.target(), needs=above[row.scope_ou_id]) if row else NotFound() for row in rows]
 
 
-@handles_all(UpdatePolicy, load=load_updates, changes_access=True)
+@handles_all(UpdatePolicy, load=load, changes_access=True)
 def update_policies(commands: Sequence[UpdatePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     approvers = Approvers.of([command.changes for command in commands], actor)
 
@@ -217,14 +217,7 @@ def update_policies(commands: Sequence[UpdatePolicy], *, subjects: Sequence[Subj
     return [change for _, change in done]
 
 
-def load_archives(commands: Sequence[ArchivePolicy], actor: Actor) -> list[Found]:
-    policies = queries.policies_for_change(actor, [command.policy_id for command in commands])
-    above = _above([policy.scope_ou for policy in policies.values()], actor)
-    rows = [policies.get(command.policy_id) for command in commands]
-    return [Subject(row, row.target(), needs=above[row.scope_ou_id]) if row else NotFound() for row in rows]
-
-
-@handles_all(ArchivePolicy, load=load_archives, changes_access=True)
+@handles_all(ArchivePolicy, load=load, changes_access=True)
 def archive_policies(commands: Sequence[ArchivePolicy], *, subjects: Sequence[Subject], actor: Actor) -> list[Change]:
     policies: list[ApprovalPolicy] = [subject.row for subject in subjects]
     now = timezone.now()

@@ -6,7 +6,7 @@ only changes rows; it rings no bell, calls no network and causes no second actio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar  # Any: row types differ by handler
 from uuid import UUID
@@ -81,6 +81,11 @@ Apply = Callable[..., Change]
 Found = Subject | PowerloomError
 LoadAll = Callable[[Sequence[C], Actor], Sequence[Found]]
 ApplyAll = Callable[..., Sequence[Change]]
+
+
+def subjects_in(rows: Mapping[UUID, Any], ids: Iterable[UUID]) -> list[Found]:
+    """Return what each id names, to be judged at its own place; what is not among the rows is `NotFound`."""
+    return [Subject(rows[id_], rows[id_].target()) if id_ in rows else NotFound() for id_ in ids]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ class Place:
 
     def command(self, said: Any) -> Command:
         kind, first, second, third = said
-        return getattr(self, f"_{kind}")(first, second, third)  # type: ignore[no-any-return]  # found by its name
+        made: Command = getattr(self, f"_{kind}")(first, second, third)
+        return made
 
     def _attach(self, agent: int, skill: int, pin: int) -> Command:
         said = AttachedSkill(skill_id=one(self.skills, skill).id, skill_version_id=one(self.versions, pin))
