@@ -98,3 +98,8 @@ def test_neither_a_vault_that_is_refused_nor_an_account_that_is_silent_keeps_ano
     assert discard_all() == 1
     left = dict(Delegation.objects.values_list("pk", "cma_vault_id"))
     assert left == {unanswered.pk: unanswered.cma_vault_id, refused.pk: "", other.pk: ""}
+
+    settings.CMA_ACCOUNTS = {}
+    Delegation.objects.filter(pk=unanswered.pk).update(vault_due_at=timezone.now() - timedelta(seconds=1))
+    assert discard_all() == 1, "the account answers again"
+    assert on_runtime(running) == ([], [])
