@@ -73,7 +73,7 @@ def test_distributed_no_process_that_serves_reads_the_head_key(tmp_path: Path) -
         assert head_key_is_out_of_reach() == []
 
 
-@pytest.mark.parametrize("command", [["manage.py", "check"], ["-c", "import powerloom.asgi"]])
+@pytest.mark.parametrize("command", [["manage.py", "verify_audit"], ["-c", "import powerloom.asgi"]])
 def test_a_process_with_a_development_key_does_not_start(tmp_path: Path, command: list[str]) -> None:
     environment = {"PATH": os.environ["PATH"], "POWERLOOM_HOME": str(tmp_path), "POWERLOOM_SECRET_KEY": "short"}
     done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, check=False)

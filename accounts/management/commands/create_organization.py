@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from pydantic import ValidationError
 
 from accounts.commands.organizations import CreateOrganization
@@ -13,10 +13,11 @@ from accounts.models import Organization
 from powerloom.commands.bus import submit
 from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.ids import new_id
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Found an organization: its root OU, and its first OrgAdmin, who then needs a password."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

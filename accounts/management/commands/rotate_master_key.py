@@ -9,14 +9,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from accounts import sealing
 from powerloom.audit import log as audit
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor, Target
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Make a new master key the current one and bring every sealed value under it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

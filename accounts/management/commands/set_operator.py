@@ -5,15 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.commands.operators import SetOperator
 from accounts.models import User
 from powerloom.commands.bus import submit
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Make a user a platform operator, who may read every tenant at /admin, each read on that tenant's record."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

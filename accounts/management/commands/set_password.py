@@ -8,16 +8,17 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts import passwords
 from accounts.commands.passwords import SetPassword
 from accounts.models import User
 from powerloom.commands.bus import submit
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Set a new random password for a user and print it once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

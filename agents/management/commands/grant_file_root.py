@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.models import Organization
 from agents.commands.roots import GrantFileRoot
@@ -14,10 +14,11 @@ from agents.queries.roots import root_at
 from powerloom.commands.bus import submit
 from powerloom.kernel.errors import PowerloomError
 from powerloom.kernel.ids import new_id
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Let an organization's `files` deployments serve a folder of this machine and what lies below it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

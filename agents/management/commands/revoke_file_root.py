@@ -6,16 +6,17 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.models import Organization
 from agents.commands.roots import RevokeFileRoot
 from agents.queries.roots import root_at
 from powerloom.commands.bus import submit
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.kernel.refs import Actor
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "End an organization's right to serve a folder of this machine."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

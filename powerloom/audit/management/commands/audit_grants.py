@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any  # argparse
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from powerloom.audit.guards import grants
+from powerloom.kernel.pageless import PagelessCommand
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = (
         "Print the SQL for a PostgreSQL role that serves while another one, which ran migrate, owns the tables: "
         "it may append to the audit trail and read it, and cannot switch its triggers off. Run it as the owner."

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any  # argparse
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from powerloom.audit import export
 from powerloom.audit.head_files import HeadFile, shared
 from powerloom.audit.heads import BadHeads
 from powerloom.audit.verification import chains, name_of
+from powerloom.kernel.pageless import PagelessCommand
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Write the audit trail to a file that python -m powerloom.audit.offline verifies without this installation."
 
     def add_arguments(self, parser: CommandParser) -> None:

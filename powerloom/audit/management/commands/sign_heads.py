@@ -7,15 +7,16 @@ from threading import Event
 from types import FrameType
 from typing import Any  # argparse
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from powerloom.audit.head_files import KeyTrouble
 from powerloom.audit.heads import BadHeads
 from powerloom.audit.signing import Signed, sign
 from powerloom.audit.verification import name_of
+from powerloom.kernel.pageless import PagelessCommand
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Verify what was appended to the audit trail since the last time, and sign the heads that moved."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any  # argparse
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 
 from powerloom.audit import guards
 from powerloom.audit.head_files import HeadFile, shared
 from powerloom.audit.heads import BadHeads, HeadLog, public_key
 from powerloom.audit.verification import chains, name_of, verify_chain
+from powerloom.kernel.pageless import PagelessCommand
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Verify every chain of the audit trail against the signed heads. Exits 1 and names what is wrong, if any."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.run.background import Beat, run_until_signaled
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Send the scheduled tasks. Stops on SIGINT or SIGTERM; one is enough, two are harmless."
 
     def handle(self, *_args: Any, **_options: Any) -> None:

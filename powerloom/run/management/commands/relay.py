@@ -6,12 +6,11 @@ import asyncio
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from powerloom.kernel.pageless import PagelessCommand
 from sessions import relay
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Follow running sessions on CMA and store their events. Stops on SIGINT or SIGTERM; any number may run."
 
     def handle(self, *_args: Any, **_options: Any) -> None:

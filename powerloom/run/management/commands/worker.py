@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.run.background import Worker, run_until_signaled
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Run queued tasks: reconciling and sweeping. Stops on SIGINT or SIGTERM; any number may run."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
