@@ -1,5 +1,5 @@
-"""A migrated SQLite database, made once for the sources as they are, and copied wherever a test or a product of the
-tests begins: migrating takes longer than most tests.
+"""A migrated database, made once and copied wherever a test or a product of the tests begins: migrating takes longer
+than most tests. On SQLite it is a file for the sources as they are; on PostgreSQL a template beside the tests' own.
 """
 
 import fcntl
@@ -10,12 +10,19 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+import psycopg
+
+from tests.servers import dying_with_us
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".pytest_cache" / "migrated"
+COMMAND = [sys.executable, "manage.py", "migrate", "--skip-checks", "--verbosity", "0"]
+TEMPLATE = "migrated"
 SOURCES = ("powerloom", "accounts", "agents", "sessions", "approvals")  # migrations use more than their own folders
 
 
@@ -48,11 +55,34 @@ def _digest() -> str:
 def _migrate(template: Path) -> None:
     """Make it whole before it has its name: a killed run leaves none that is half made."""
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        apart = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-        environment = {**apart, "POWERLOOM_HOME": folder, "DJANGO_SETTINGS_MODULE": "powerloom.settings"}
-        command = [sys.executable, "manage.py", "migrate", "--skip-checks", "--verbosity", "0"]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        subprocess.run(COMMAND, cwd=ROOT, env=_environment(folder), check=True)
         made = Path(folder) / "powerloom.sqlite3"
         with closing(sqlite3.connect(made)) as database:
             database.execute("PRAGMA journal_mode=DELETE")  # so that one file is all of it
         made.rename(template)
+
+
+def _environment(folder: str, **places: str) -> dict[str, str]:
+    apart = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    return {**apart, "POWERLOOM_HOME": folder, "DJANGO_SETTINGS_MODULE": "powerloom.settings", **places}
+
+
+@contextmanager
+def migrating(database_url: str) -> Iterator[Callable[[], str]]:
+    """Migrate a template on this PostgreSQL while the block does something else; what is given waits for its name."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    template_url = f"{database_url.rpartition('/')[0]}/{TEMPLATE}"
+    with tempfile.TemporaryDirectory(prefix="powerloom-template-") as folder:
+        command, environment = [*dying_with_us(), *COMMAND], _environment(folder, DATABASE_URL=template_url)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment)
+
+        def name() -> str:
+            assert process.wait() == 0, "the template does not migrate"
+            return TEMPLATE
+
+        try:
+            yield name
+        finally:
+            process.kill()
+            process.wait()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from types import FrameType
 
+from tests.migrated import migrating
 from tests.servers import dying_with_us, servers
 
 # One worker more than CI has processors, since some tests wait. In our own order (see `pytest_collection_modifyitems`):
@@ -23,11 +24,10 @@ NOTHING_COLLECTED = 5  # pytest's exit status
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, leave)
-    first = pytest(arguments, {})
-    with servers() as private:
-        second = pytest(
-            arguments, {"DATABASE_URL": private.database_url, "REDIS_URL": private.redis_url, "SECOND_RUN": "1"}
-        )
+    with servers() as private, migrating(private.database_url) as template:
+        first = pytest(arguments, {})
+        there = {"DATABASE_URL": private.database_url, "REDIS_URL": private.redis_url, "TEMPLATE_DATABASE": template()}
+        second = pytest(arguments, {**there, "SECOND_RUN": "1"})
     if {first, second} == {0, NOTHING_COLLECTED}:
         return 0
     return first or second

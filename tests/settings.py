@@ -26,6 +26,8 @@ from powerloom.settings import DATABASE_URL, DATABASES, HOME  # noqa: E402 - as 
 if not DATABASE_URL:
     # A file, because threads of a race need connections of their own, which a database in memory does not give.
     DATABASES["default"]["TEST"] = {"NAME": str(HOME / "template.sqlite3")}
+elif template := os.environ.get("TEMPLATE_DATABASE"):
+    DATABASES["default"]["TEST"] = {"TEMPLATE": template}  # migrated, see `tests.migrated`
 PASSWORD_HASHERS = ["tests.passwords.QuickArgon2"]
 WHITENOISE_AUTOREFRESH = True  # finds a file when it is asked for, where each new client would list them all
 CMA_URL = CMA_KEY = ""  # only the contract suite talks to the hosted service, and it asks the environment itself
