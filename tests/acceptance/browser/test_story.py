@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, ViewportSize, WebSocketRoute, expect
+from playwright.sync_api import ConsoleMessage, Page, Route, ViewportSize, WebSocketRoute, expect
 
 from powerloom.cma.local.app import BETA
 from powerloom.kernel.tls import trust
@@ -55,9 +55,14 @@ def watch_for_others(page: Page, served: Product) -> list[str]:
     """Return the list that grows by every error on the console of the page, and by every request to another host."""
     wrong: list[str] = []
     own = urlsplit(served.url).netloc
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: wrong.append(message.text) if is_wrong(message) else None)
     page.on("request", lambda request: wrong.append(request.url) if urlsplit(request.url).netloc != own else None)
     return wrong
+
+
+def is_wrong(message: ConsoleMessage) -> bool:
+    """Tell an error; that a request under way ended when its page was left is none."""
+    return message.type == "error" and not message.text.startswith(("htmx:afterRequest", "htmx:sendAbort"))
 
 
 def sign_in(page: Page, served: Product, email: str = "admin@dev.local") -> None:
