@@ -40,6 +40,10 @@ PURE = {"unit", "house", "contract"}  # these ask no database
 HERE = Path(__file__).parent
 
 
+def on_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
 def is_second() -> bool:
     return bool(os.environ.get("SECOND_RUN"))
 
@@ -49,8 +53,8 @@ def fewer(examples: int) -> int:
     return max(5, examples // 4) if is_second() else examples
 
 
-# A busy machine is no counterexample.
-hypothesis.settings.register_profile("powerloom", deadline=None, max_examples=fewer(60))
+# A busy machine is no counterexample. CI judges the change, by the same examples each time.
+hypothesis.settings.register_profile("powerloom", deadline=None, max_examples=fewer(60), derandomize=on_ci())
 hypothesis.settings.load_profile("powerloom")
 
 
@@ -108,8 +112,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # what shuffles comes before
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose the tests of this run, the longest first: no worker shall be left alone with them at the end."""
-    items.sort(key=lambda item: "acceptance" not in item.path.relative_to(HERE).parts)
+    """Choose the tests of this run, and their order."""
     for item in items:
         refuse_flushing(item)
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
@@ -121,6 +124,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=out)
         left_out = set(out)
         items[:] = [item for item in items if item not in left_out]
+    items[:] = spread(items)
+
+
+def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Put a file of acceptance tests after every few others, the longest first and none of them last: one worker waits
+    for a product while the others use the processors, and none is left alone with it at the end.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(HERE), []).append(item)
+    long = sorted((file for file in files if "acceptance" in file.parts), key=lambda file: "browser" not in file.parts)
+    quick = [file for file in files if file not in long]
+    between = len(quick) * 2 // 3 // max(len(long), 1) or 1
+    order = []
+    for number, file in enumerate(quick):
+        if long and number % between == 0:
+            order.append(long.pop(0))
+        order.append(file)
+    return [item for file in (*order, *long) for item in files[file]]
 
 
 def marks_of(item: pytest.Item) -> set[str]:
@@ -158,10 +180,6 @@ def refuse_flushing(item: pytest.Item) -> None:
 
 
 # --- On CI nothing is left out
-
-
-def on_ci() -> bool:
-    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 @pytest.hookimpl(wrapper=True)
