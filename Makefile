@@ -25,7 +25,7 @@ export UV_NO_PROGRESS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench lock clean
+.PHONY: help up test lint bench env lock clean
 
 help: ## Show this list
 	@echo "Powerloom: make TARGET"
@@ -42,6 +42,8 @@ lint: $(DEV) ## Run every check of the sources; all of them, even when one fails
 
 bench: $(DEV) ## Measure the speed that is promised, as ratios: ARGS='converge'
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+env: $(DEV) ## Make the environment of all of the above, and run nothing
 
 lock: $(TOOL) ## Write requirements.lock anew from pyproject.toml: ARGS=--upgrade
 	@exec $(BIN)/uv pip compile --quiet --universal --generate-hashes --extra aws --group dev pyproject.toml \

@@ -36,7 +36,7 @@ def test_every_part_of_the_project_has_a_layer() -> None:
 
 def test_make_help_names_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for target in ("up", "test", "lint", "bench", "lock", "clean"):
+    for target in ("up", "test", "lint", "bench", "env", "lock", "clean"):
         assert re.search(rf"^  {target} +\w", shown, re.MULTILINE), target
 
 
