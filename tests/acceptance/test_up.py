@@ -1,20 +1,19 @@
 """A newcomer's first minutes: the main job is told, told again, stopped and continued."""
 
-import json
 import signal
 import socket
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import pytest
-from websockets.sync.client import connect
 
-from tests.product import Product, first_run, product
+from tests.product import first_run, product
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -28,27 +27,84 @@ FRAMES = (
     "session.status_idle",
     "powerloom.session_ended",
 )
+COUNTED = 120  # ten a second: enough to be cut in the middle while the story goes on
 
 
-class First(NamedTuple):
-    """A newcomer's first run: where, how it ended, and what it told."""
+class Run(NamedTuple):
+    """A run that has ended: how, what it told, where it served, and its children."""
 
-    home: Path
     status: int
     told: str
+    url: str
+    children: list[int]
+
+
+class Cut(NamedTuple):
+    """A run that was stopped while it told: the sessions before and after it, and the one that it left unfinished."""
+
+    run: Run
+    before: set[str]
+    after: set[str]
+    session: str
+
+
+class Again(NamedTuple):
+    """The run after that: what there was of its reviewer, the session that it went on with, and who was kept out."""
+
+    run: Run
+    reviewers: list[dict[str, Any]]
+    sessions: set[str]
+    went_on: dict[str, Any]
+    events: list[dict[str, Any]]
+    kept_out: Run
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> First:
-    """The main job, told once, on a data folder that the other tests go on with."""
-    with first_run(tmp_path_factory.mktemp("up") / "home", ONCE="1") as up:
-        return First(up.home, up.process.wait(TOLD_SECONDS), up.output())
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A newcomer's data folder."""
+    return tmp_path_factory.mktemp("up") / "home"
 
 
-@pytest.fixture
-def home(first: First) -> Path:
-    """A data folder in which the main job was told before."""
-    return first.home
+@pytest.fixture(scope="module")
+def first(home: Path) -> Run:
+    """The main job, told once on an empty folder."""
+    with first_run(home, ONCE="1") as up:
+        return Run(up.process.wait(TOLD_SECONDS), up.output(), up.url, [])
+
+
+@pytest.fixture(scope="module")
+def cut(first: Run, home: Path) -> Cut:
+    """The next run, interrupted in the middle of its story and of a session."""
+    before = sessions_in(home)
+    with product(home) as up:
+        up.wait_told("live as")  # its tools are at another port than last time
+        with up.client("admin@dev.local") as api:
+            [agent] = reviewers(api)
+            body = {"prompt": f"[events={COUNTED} rate=10] count", "mode": "fire_and_forget"}
+            session = api.post(f"/agents/{agent['id']}/invoke", json=body).json()["session_id"]
+        up.wait_told("agent.thinking")
+        children = children_of(up.process)
+        run = Run(up.stop(signal.SIGINT), up.output(), up.url, children)
+    return Cut(run, before, sessions_in(home), session)
+
+
+@pytest.fixture(scope="module")
+def again(cut: Cut, home: Path) -> Again:
+    """The run after that, which is left to tell and to serve, keeps a second one out of its folder, and is stopped."""
+    path = f"/sessions/{cut.session}"
+    with product(home) as up:
+        up.wait_told("Serving on")
+        told = up.output()
+        with up.client("admin@dev.local") as api:
+            agents = reviewers(api)
+            rows = api.get("/sessions", params={"agent_id": agents[0]["id"]}).json()
+            until(lambda: api.get(path).json()["status"] != "running", within=60, what="the end of the session")
+            went_on, events = api.get(path).json(), api.get(f"{path}/events", params={"limit": 500}).json()
+        with product(home, "--skip-checks") as second:
+            kept_out = Run(second.process.wait(30), second.output(), second.url, [])
+        children = children_of(up.process)
+        run = Run(up.stop(signal.SIGTERM), told, up.url, children)
+    return Again(run, agents, {row["id"] for row in rows}, went_on, events, kept_out)
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
@@ -61,18 +117,19 @@ def is_gone(pid: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def code_reviewer(up: Product) -> dict[str, str]:
-    with up.client("admin@dev.local") as api:
-        rows = [row for row in api.get("/agents").json() if row["name"] == "code-reviewer"]
-        assert len(rows) == 1
-        agent: dict[str, str] = rows[0]
-        return agent
+def serves(pid: int) -> bool:
+    """Tell whether the local runtime with this id takes calls, by the port in its command line."""
+    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return "--port" in command and is_open(int(command[command.index("--port") + 1]))
 
 
-def sessions_of_the_reviewer(up: Product) -> set[str]:
-    agent = code_reviewer(up)
-    with up.client("admin@dev.local") as api:
-        return {session["id"] for session in api.get("/sessions", params={"agent_id": agent["id"]}).json()}
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def reviewers(api: httpx.Client) -> list[dict[str, Any]]:
+    return [row for row in api.get("/agents").json() if row["name"] == "code-reviewer"]
 
 
 def sessions_in(home: Path) -> set[str]:
@@ -81,7 +138,10 @@ def sessions_in(home: Path) -> set[str]:
         return {str(UUID(row[0])) for row in database.execute("SELECT id FROM agent_sessions_agentsession")}
 
 
-def test_it_tells_the_main_job_once_and_exits_with_0(first: First) -> None:
+# --- Told once
+
+
+def test_it_tells_the_main_job_once_and_exits_with_0(first: Run) -> None:
     assert first.status == 0, first.told
     for frame in FRAMES:
         assert frame in first.told
@@ -89,105 +149,80 @@ def test_it_tells_the_main_job_once_and_exits_with_0(first: First) -> None:
     assert "admin@dev.local" in first.told
 
 
-def test_the_session_reads_the_products_own_sources_through_the_fleet(first: First) -> None:
+def test_the_session_reads_the_products_own_sources_through_the_fleet(first: Run) -> None:
     assert "repo-files is running" in first.told
     assert "repo-files.read_file" in first.told
     assert first.told.count("# Powerloom") == 1, "the beginning of our README"
 
 
-def test_the_data_folder_is_its_owners_alone(home: Path) -> None:
+def test_the_data_folder_is_its_owners_alone(first: Run, home: Path) -> None:
     assert home.stat().st_mode & 0o077 == 0
     assert (home / "powerloom.sqlite3").stat().st_mode & 0o077 == 0
 
 
-def test_a_second_start_goes_on_with_the_same_data(home: Path) -> None:
-    before = sessions_in(home)
-    assert before
-    with product(home) as up:
-        up.wait_told("Serving on")
-        after = sessions_of_the_reviewer(up)
-        assert before < after
-        assert len(after) == len(before) + 1
-        assert "created" not in up.output().replace("session_created", "")
-        assert "repo-files.read_file" in up.output()
-        assert up.stop() == 0
+# --- Told again, stopped and continued
 
 
-def test_a_signal_stops_every_process_within_six_seconds_and_frees_the_port(home: Path) -> None:
-    with product(home, "--no-story") as up:
-        up.wait_ready()
-        children = children_of(up.process)
-        assert children, "the local runtime is a child"
-        assert up.stop(signal.SIGTERM) == 0
-    until(lambda: all(is_gone(pid) for pid in children), what="the end of every child")
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", urlsplit(up.url).port or 0)) != 0
+def test_a_signal_in_the_middle_of_the_story_is_no_failure(cut: Cut) -> None:
+    assert cut.run.status == 0
+    assert "Stopped during “invoke and stream”" in cut.run.told
+    assert "Failed" not in cut.run.told
+    assert cut.run.children, "the local runtime is a child"
+    until(lambda: all(is_gone(pid) for pid in cut.run.children), what="the end of every child")
 
 
-def test_the_local_runtime_dies_with_a_killed_parent(home: Path) -> None:
-    with product(home, "--no-story") as up:
-        up.wait_ready()
-        children = children_of(up.process)
+def test_a_later_start_goes_on_with_the_same_data(cut: Cut, again: Again) -> None:
+    assert cut.before
+    assert cut.before < cut.after
+    assert len(cut.after) == len(cut.before) + 2, "the story's and ours"
+    assert len(again.reviewers) == 1
+    assert cut.after < again.sessions
+    assert len(again.sessions) == len(cut.after) + 1
+    for run in (cut.run, again.run):
+        assert "created" not in run.told.replace("session_created", "")
+    assert "repo-files.read_file" in again.run.told
+
+
+def test_a_session_cut_by_a_stop_loses_nothing(again: Again) -> None:
+    assert again.went_on["status"] == "idle_end_turn"
+    assert [event["seq"] for event in again.events] == list(range(1, len(again.events) + 1))
+    assert sum(event["event_type"] == "agent.message" for event in again.events) >= COUNTED
+
+
+def test_two_cannot_serve_from_one_data_folder(again: Again) -> None:
+    assert again.kept_out.status == 1
+    assert "in use by another" in again.kept_out.told
+
+
+def test_a_signal_stops_every_process_within_six_seconds_and_frees_the_port(again: Again) -> None:
+    assert again.run.status == 0
+    assert again.run.children, "the local runtime is a child"
+    until(lambda: all(is_gone(pid) for pid in again.run.children), what="the end of every child")
+    assert not is_open(urlsplit(again.run.url).port or 0)
+
+
+# --- Cut short
+
+
+def test_the_local_runtime_dies_with_a_killed_parent(tmp_path: Path) -> None:
+    with product(tmp_path / "home", "--no-story", "--skip-checks") as up:
+        [child] = until(lambda: children_of(up.process), what="the local runtime")
+        until(lambda: serves(child), what="the local runtime to take calls")
         up.process.kill()
-        until(lambda: all(is_gone(pid) for pid in children), what="the end of every orphan")
+        until(lambda: is_gone(child), what="the end of the orphan")
 
 
-def test_a_session_cut_by_a_stop_loses_nothing(home: Path) -> None:
-    with product(home, "--no-story") as up:
-        up.wait_ready()
-        agent = code_reviewer(up)
-        with up.client("admin@dev.local") as api:
-            standing = f"/agents/{agent['id']}/sync-status"  # its tools are at another port than last time
-            until(lambda: api.get(standing).json()["live"], what="the agent with its tools where they are now")
-            body = {"prompt": "[events=60 rate=15] count", "mode": "fire_and_forget"}
-            invoked = api.post(f"/agents/{agent['id']}/invoke", json=body).json()
-            path = f"/sessions/{invoked['session_id']}"
-            with connect(f"{up.url.replace('http', 'ws')}/api{invoked['ws_url']}", proxy=None) as stream:
-                while json.loads(stream.recv(timeout=30))["type"] != "agent.message":
-                    pass
-        assert up.stop() == 0
-    with product(home, "--no-story") as up:
-        up.wait_ready()
-        with up.client("admin@dev.local") as api:
-            until(lambda: api.get(path).json()["status"] == "idle_end_turn", within=60, what="the end of the session")
-            events = api.get(f"{path}/events", params={"limit": 500}).json()
-        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-        assert sum(event["event_type"] == "agent.message" for event in events) >= 60
-        assert up.stop() == 0
-
-
-def test_it_names_the_step_that_failed_and_exits_with_1(home: Path) -> None:
+def test_it_names_the_step_that_failed_and_exits_with_1(tmp_path: Path) -> None:
     nobody = {"POWERLOOM_CMA_URL": "http://127.0.0.1:9", "ANTHROPIC_API_KEY": "none"}
-    fresh = home.parent / "unreachable"
-    with product(fresh, "--once", "--patience", "5", **nobody) as up:
+    with product(tmp_path / "home", "--once", "--patience", "2", **nobody) as up:
         assert up.process.wait(90) == 1
     assert "Failed at “reconcile”" in up.output()
 
 
-def test_a_signal_in_the_middle_of_the_story_is_no_failure(home: Path) -> None:
-    with product(home) as up:
-        up.wait_told("agent.thinking")
-        children = children_of(up.process)
-        assert up.stop(signal.SIGINT) == 0
-        assert "Stopped during “invoke and stream”" in up.output()
-        assert "Failed" not in up.output()
-    until(lambda: all(is_gone(pid) for pid in children), what="the end of every child")
-
-
-def test_it_says_which_port_is_taken(home: Path) -> None:
+def test_it_says_which_port_is_taken(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with product(home.parent / "unused", "--port", str(taken.getsockname()[1])) as up:
+        with product(tmp_path / "home", "--skip-checks", "--port", str(taken.getsockname()[1])) as up:
             assert up.process.wait(30) == 1
     assert "is taken" in up.output()
-
-
-def test_two_cannot_serve_from_one_data_folder(home: Path) -> None:
-    with product(home, "--no-story") as first:
-        first.wait_ready()
-        with product(home, "--no-story") as second:
-            second.process.wait(30)
-            assert second.process.returncode == 1
-            assert "in use by another" in second.output()
-        assert first.stop() == 0
