@@ -36,6 +36,13 @@ TWICE = (
     "integration/api/test_audit_api.py",
     "integration/sessions/test_api.py",
 )
+LONG = (
+    "acceptance",
+    "contract",
+    "integration/console/test_matrix.py",
+    "integration/test_route_table.py",
+    "integration/manifests/test_many.py",
+)
 PURE = {"unit", "house", "contract"}  # these ask no database
 HERE = Path(__file__).parent
 
@@ -128,13 +135,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Put a file of acceptance tests after every few others, the longest first and none of them last: one worker waits
-    for a product while the others use the processors, and none is left alone with it at the end.
+    """Put a long file after every few others, the longest first and none of them last: one worker waits for a product
+    while the others use the processors, and none is left alone with it at the end.
     """
-    files: dict[Path, list[pytest.Item]] = {}
+    files: dict[str, list[pytest.Item]] = {}
     for item in items:
-        files.setdefault(item.path.relative_to(HERE), []).append(item)
-    long = sorted((file for file in files if "acceptance" in file.parts), key=lambda file: "browser" not in file.parts)
+        files.setdefault(item.path.relative_to(HERE).as_posix(), []).append(item)
+    long = sorted((file for file in files if file.startswith(LONG)), key=lambda file: "browser" not in file)
     quick = [file for file in files if file not in long]
     between = len(quick) * 2 // 3 // max(len(long), 1) or 1
     order = []
