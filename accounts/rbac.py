@@ -97,7 +97,8 @@ def grants_of(
     principal_id: UUID | None, organization_id: UUID | None, actions: Sequence[str] | None = None
 ) -> list[Grant]:
     """Load the live bindings that speak for a principal; custom roles' actions come in a second query."""
-    return _loaded(_bindings(principal_id, organization_id, actions))
+    rows = _bindings(principal_id, organization_id)
+    return _loaded(rows) if actions is None else _loaded_about(rows, actions)
 
 
 def grants_by_member(member_ids: Collection[UUID], action: str | None = None) -> dict[UUID, list[Grant]]:
@@ -106,7 +107,7 @@ def grants_by_member(member_ids: Collection[UUID], action: str | None = None) ->
 
     One for whom nothing speaks, a disabled user among others, is absent.
     """
-    about = _live() if action is None else _about(_live(), [action])
+    about = _live() if action is None else _about(_live(), action)
     speaking = about.annotate(member=F("principal__spoken_by__member_id"))
     pairs = list(speaking.filter(member__in=member_ids).values_list("member", "pk"))
     loaded = {grant.binding_id: grant for grant in _loaded(_live().filter(pk__in={binding for _, binding in pairs}))}
@@ -147,7 +148,7 @@ def permitted(actor: Actor, action: str, *, ou_field: str = "ou_id", resource_fi
     """
     if _is_beyond_token(actor, action):
         return Q(pk__in=[])
-    live = _bindings(actor.principal_id, actor.organization_id, [action])
+    live = _about(_bindings(actor.principal_id, actor.organization_id), action)
     law = _law(live, ou_field, resource_field)
     if actor.narrowing and actor.narrowing.ou_path is not None:
         inside = OU.objects.filter(pk=OuterRef(ou_field), path__startswith=actor.narrowing.ou_path)
@@ -159,7 +160,7 @@ def held_through(actor: Actor, role: str, *, ou_field: str = "ou_id") -> Q:
     """Return the filter of a list to the rows at or above whose OU the actor is given this built-in role, whatever else
     it is given. It allows nothing by itself: for what not even every right is enough.
     """
-    live = _bindings(actor.principal_id, actor.organization_id, None)
+    live = _bindings(actor.principal_id, actor.organization_id)
     named = live.filter(role_id=builtin_id(role), decision_type=DecisionType.ALLOW, resource_id__isnull=True)
     return Q(Exists(named.filter(scope_ou__below__descendant=OuterRef(ou_field))))
 
@@ -170,7 +171,7 @@ def permitted_to(member_field: str, action: str, *, ou_field: str, resource_fiel
     `member_field` names that column, an annotation too. What narrows tokens does not apply to it. The moment is the
     database's, so that the filter may be compiled once and asked for ever.
     """
-    live = _about(_live(Now()), [action]).filter(principal__spoken_by__member_id=OuterRef(member_field))
+    live = _about(_live(Now()), action).filter(principal__spoken_by__member_id=OuterRef(member_field))
     return _law(live, ou_field, resource_field)
 
 
@@ -374,17 +375,13 @@ def _as_entry(decision: Decision) -> dict[str, Any]:
     return {"outcome": "allowed", "because": because}
 
 
-def _bindings(
-    principal_id: UUID | None, organization_id: UUID | None, actions: Sequence[str] | None
-) -> QuerySet[Binding]:
-    rows = _live().filter(Q(organization_id=organization_id), principal__spoken_by__member_id=principal_id)
-    return rows if actions is None else _about(rows, actions)
+def _bindings(principal_id: UUID | None, organization_id: UUID | None) -> QuerySet[Binding]:
+    return _live().filter(Q(organization_id=organization_id), principal__spoken_by__member_id=principal_id)
 
 
-def _about(rows: QuerySet[Binding], actions: Sequence[str]) -> QuerySet[Binding]:
-    builtins = {role for action in actions for role in builtins_allowing(action)}
-    naming = RoleAction.objects.filter(role_id=OuterRef("role_id"), action__in=actions)
-    return rows.filter(Q(role_id__in=builtins) | Q(Exists(naming)))
+def _about(rows: QuerySet[Binding], action: str) -> QuerySet[Binding]:
+    naming = RoleAction.objects.filter(role_id=OuterRef("role_id"), action=action)
+    return rows.filter(Q(role_id__in=builtins_allowing(action)) | Q(Exists(naming)))
 
 
 def _live(moment: Now | None = None) -> QuerySet[Binding]:
@@ -394,6 +391,15 @@ def _live(moment: Now | None = None) -> QuerySet[Binding]:
 
 def _loaded(rows: QuerySet[Binding]) -> list[Grant]:
     return [grant for _, grant in _pairs(rows)]
+
+
+def _loaded_about(rows: QuerySet[Binding], actions: Sequence[str]) -> list[Grant]:
+    """Load those whose role names one of the actions. What a custom role names is known only when it is loaded: there
+    are few, and asking the database for it as well costs more than all the rest.
+    """
+    builtins = {role for action in actions for role in builtins_allowing(action)}
+    found = _loaded(rows.filter(Q(role_id__in=builtins) | Q(role__organization_id__isnull=False)))
+    return [grant for grant in found if not grant.actions.isdisjoint(actions)]
 
 
 def _pairs(rows: QuerySet[Binding]) -> list[tuple[Binding, Grant]]:
