@@ -1,6 +1,11 @@
 """Refusals of the API, as one compares them: alike but for the request id."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
+
+from django.utils import timezone
 
 
 def said(response: Any) -> tuple[int, dict[str, Any]]:
@@ -13,3 +18,10 @@ def code(response: Any) -> str:
     """Return the word of a refusal."""
     found: str = response.json()["error"]["code"]
     return found
+
+
+@contextmanager
+def one_minute() -> Iterator[None]:
+    """Let no minute end in the block: refusals are counted by the minute."""
+    with mock.patch.object(timezone, "now", return_value=timezone.now()):
+        yield

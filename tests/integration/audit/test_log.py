@@ -18,12 +18,12 @@ from powerloom.kernel.errors import Denied, NotFound
 from powerloom.kernel.refs import Actor, Target
 from tests.database import Committed, Race, Rival
 from tests.integration.audit.trails import ACME, GLOBEX, actor, append, target
+from tests.refusals import one_minute
 
 
 @pytest.fixture(autouse=True)
-def one_minute() -> Iterator[None]:
-    """Refusals are counted by the minute, and none ends while a test counts."""
-    with mock.patch.object(timezone, "now", return_value=timezone.now()):
+def within_one_minute() -> Iterator[None]:
+    with one_minute():
         yield
 
 
