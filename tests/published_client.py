@@ -6,8 +6,12 @@ It is somebody else's program under a licence of its own, installed beside the t
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.forked import Forked
 
 FOLDER = Path(__file__).parent / "foreign_client"
 WEAVE = FOLDER / ".venv" / "bin" / "weave"
@@ -31,6 +35,14 @@ class Weave:
             "COLUMNS": "400",
             "NO_PROXY": "127.0.0.1,localhost",
         }
+        self._loaded: Forked | None = None
+
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        """Load the client once for all commands of the block."""
+        with Forked(WEAVE, "loomcli.cli", self._environment, seconds=SECONDS) as self._loaded:
+            yield
+        self._loaded = None
 
     def __call__(self, *arguments: str) -> str:
         """Run one command that must succeed, and return what it printed."""
@@ -39,6 +51,8 @@ class Weave:
         return done.stdout
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if self._loaded:
+            return self._loaded(*arguments)
         return subprocess.run(
             [str(WEAVE), *arguments],
             env=self._environment,

@@ -34,6 +34,11 @@ def test_an_operators_day_with_the_published_client(served: Product, tmp_path: P
     assert WEAVE.exists(), ABSENT
     weave = Weave(served.url, tmp_path / "weave")
     weave("login", "--dev-as", "admin@dev.local")
+    with weave.loaded():
+        _spend_a_day(weave, tmp_path)
+
+
+def _spend_a_day(weave: Weave, folder: Path) -> None:
     assert "admin@dev.local" in weave("whoami")
     checks = {check["key"]: check["status"] for check in weave.json("doctor")["checks"]}
     assert checks["server.capabilities"] == checks["auth.whoami"] == "ok"
@@ -46,11 +51,11 @@ def test_an_operators_day_with_the_published_client(served: Product, tmp_path: P
 
     assert "pilot-reviewer" in weave("get", "agents", "--ou", PILOTS)
     assert json.loads(weave("describe", "agent", f"{PILOTS}/pilot-reviewer"))["name"] == "pilot-reviewer"
-    imported = tmp_path / "imported.yaml"
+    imported = folder / "imported.yaml"
     imported.write_text(weave("import", "agent", f"{PILOTS}/pilot-reviewer"))
     assert weave.verbs(imported) == {"noop"}
 
-    archive = tmp_path / "skill.zip"
+    archive = folder / "skill.zip"
     archive.write_bytes(zipped(GOOD))
     weave("skill", "upload-and-activate", f"{PILOTS}/pilot-lint", str(archive))
 

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forked import Forked
 from tests.product import ROOT, Product, product
 
 pytestmark = pytest.mark.once
@@ -47,25 +47,22 @@ metadata: {{principal_ref: "user:erin@dev.local", role: OUAdmin, scope_ou_path: 
 """
 
 
-class Shell:
-    """Somebody's shell: its own folder of profiles, and no terminal."""
+def environment(home: Path) -> dict[str, str]:
+    """That of a shell with its own folder of profiles."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEAVE_", "POWERLOOM_"))}
+    # The sources under test, wherever the environment was installed from.
+    return {**kept, "WEAVE_HOME": str(home), "PYTHONPATH": str(ROOT)}
 
-    def __init__(self, home: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEAVE_", "POWERLOOM_"))}
-        # The sources under test, wherever the environment was installed from.
-        self._environment = {**kept, "WEAVE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+class Shell:
+    """Somebody's shell, without a terminal."""
+
+    def __init__(self, program: Forked) -> None:
+        self._program = program
 
     def __call__(self, *arguments: str, given: str = "", code: int = 0) -> str:
         """Run the program, which has to end with the code, and return all that it said."""
-        done = subprocess.run(
-            [str(WEAVE), *arguments],
-            input=given,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        done = self._program(*arguments, given=given)
         said = done.stdout + done.stderr
         assert done.returncode == code, f"weave {' '.join(arguments)} ended with {done.returncode}:\n{said}"
         assert "\x1b" not in said
@@ -77,9 +74,10 @@ class Shell:
 
 def test_an_agents_life_from_a_shell(tmp_path: Path) -> None:
     assert WEAVE.exists(), INSTALL
-    with product(tmp_path / "home", "--no-story") as served:
+    shell = Forked(WEAVE, "powerloom.cli.main", environment(tmp_path / "shell"), seconds=SECONDS)
+    with product(tmp_path / "home", "--no-story") as served, shell as program:
         served.wait_ready()
-        weave = Shell(tmp_path / "shell")
+        weave = Shell(program)
         weave("login", "--dev", "--url", served.url)
         _employ(served, "vera@dev.local", "erin@dev.local")
         _declare(weave, tmp_path)
