@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 from django.db import connection
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.browser", "tests.database", "tests.shop", "tests.foreign", "tests.world"]
 
@@ -44,6 +45,7 @@ LONG = (
     "integration/manifests/test_many.py",
 )
 PURE = {"unit", "house", "contract"}  # these ask no database
+SHARING = ("acceptance/told", "acceptance/served")  # each with a product that is started once, see their conftests
 HERE = Path(__file__).parent
 
 
@@ -115,6 +117,19 @@ def loopback_only() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="let the second run look at everything again")
+
+
+class ByProduct(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
+    """Hands a worker a whole file, and all the files of a folder that share one product."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.partition("::")[0].rpartition("/")[0]
+        return folder if folder.endswith(SHARING) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return ByProduct(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(trylast=True)  # what shuffles comes before

@@ -22,6 +22,7 @@ from tests.waiting import until
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 120
 STOP_SECONDS = 6  # what the product promises
+API_HOST = "api.powerloom.org"  # as the documentation calls it
 
 
 @dataclass

@@ -3,7 +3,6 @@ the bearer of the agent's vault; what is lacking is told; what is lost is gone w
 """
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from powerloom.cma.local.store import FILE_NAME
 from powerloom.kernel.tls import trust
 from tests.organization import Organization
-from tests.served import Served, served
+from tests.served import Served
 from tests.shop import Shop
 from tests.waiting import until
 
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.sqlite_only
 
 SECONDS = 30  # a look every 2 s, then one push or one interrupt; a busy machine is slower
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("lending")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from powerloom.run import devorg
-from tests.product import Product, product
+from tests.product import API_HOST, Product
 
 pytestmark = pytest.mark.sqlite_only
-
-HOST = "api.powerloom.org"
 
 CREATE = """curl -X POST http://api.powerloom.org/agents \\
 -H "Authorization: Bearer $TOKEN" \\
@@ -38,25 +34,16 @@ INVOKE = """curl -X POST http://api.powerloom.org/agents/$AGENT_ID/invoke \\
 }'"""
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    home: Path = tmp_path_factory.mktemp("curl") / "home"
-    hosts = {"POWERLOOM_API_HOSTS": HOST, "POWERLOOM_ALLOWED_HOSTS": f"localhost,127.0.0.1,{HOST}"}
-    with product(home, **hosts) as up:
-        up.wait_told("Console:")
-        yield up
-
-
 def run(up: Product, line: str, **names: str) -> Any:
     """Run a line in a shell; its host is found on this machine, as a name server would say."""
     port = up.url.rpartition(":")[2]
-    here = line.replace("curl ", f"curl -sS --noproxy '*' --connect-to {HOST}:80:127.0.0.1:{port} ", 1)
+    here = line.replace("curl ", f"curl -sS --noproxy '*' --connect-to {API_HOST}:80:127.0.0.1:{port} ", 1)
     done = subprocess.run(["/bin/sh", "-c", here], env=names, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def test_the_printed_lines_create_attach_and_invoke(running: Product) -> None:
-    with running.client(devorg.ADMIN) as api:
+def test_the_printed_lines_create_attach_and_invoke(up: Product) -> None:
+    with up.client(devorg.ADMIN) as api:
         ou = next(row for row in api.get("/ous").json() if row["name"] == "engineering")
         skill = next(row for row in api.get("/skills").json() if row["name"] == devorg.SKILL["name"])
         names = {
@@ -66,32 +53,32 @@ def test_the_printed_lines_create_attach_and_invoke(running: Product) -> None:
             "SKILL_ID": skill["id"],
             "VERSION_ID": skill["current_version_id"],
         }
-        agent = run(running, CREATE, **names)
+        agent = run(up, CREATE, **names)
         assert agent["system_prompt"] == "Review Python code for correctness..."
-        attached = run(running, ATTACH, AGENT_ID=agent["id"], **names)
+        attached = run(up, ATTACH, AGENT_ID=agent["id"], **names)
         assert attached["skill_version_id"] == names["VERSION_ID"]
         live = next(row for row in api.get("/agents").json() if row["name"] == devorg.AGENT["name"])
-        invoked = run(running, INVOKE, AGENT_ID=live["id"], **names)
+        invoked = run(up, INVOKE, AGENT_ID=live["id"], **names)
         assert invoked["mode"] == "fire_and_forget"
         assert invoked["ws_url"]
 
 
-def test_an_error_has_the_one_shape_over_the_wire_too(running: Product) -> None:
-    refused = run(running, "curl http://api.powerloom.org/agents")
+def test_an_error_has_the_one_shape_over_the_wire_too(up: Product) -> None:
+    refused = run(up, "curl http://api.powerloom.org/agents")
     assert refused["error"]["code"] == "unauthenticated"
     deep = run(
-        running,
+        up,
         """curl http://api.powerloom.org/auth/token -d "$(printf '%0100000d' 0 | tr 0 '[')" """,
         PATH="/usr/bin:/bin",
     )
     assert deep["error"]["code"] == "invalid"
 
 
-def test_what_it_logs_is_json_and_opens_no_door(running: Product) -> None:
-    with running.client(devorg.ADMIN) as api:
+def test_what_it_logs_is_json_and_opens_no_door(up: Product) -> None:
+    with up.client(devorg.ADMIN) as api:
         token = api.headers["Authorization"].removeprefix("Bearer ")
         api.get("/nothing", params={"ticket": "CANARY"})
-    logged = running.output()
+    logged = up.output()
     assert "CANARY" not in logged
     assert "ticket=" not in logged
     assert token not in logged

@@ -10,25 +10,25 @@ from typing import Any
 import pytest
 
 from tests.forked import Forked
-from tests.product import ROOT, Product, product
+from tests.product import ROOT, Product
 
 pytestmark = pytest.mark.once
 
 WEAVE = Path(sys.executable).parent / "weave"
 INSTALL = "weave is not installed here: make up"
 SECONDS = 180
-PILOTS = "/dev-org/engineering/pilots"
+CREWS = "/dev-org/flight/crews"
 MANIFEST = f"""
 kind: OU
-metadata: {{name: engineering, parent_ou_path: /dev-org}}
-spec: {{display_name: Engineering}}
+metadata: {{name: flight, parent_ou_path: /dev-org}}
+spec: {{display_name: Flight}}
 ---
 kind: OU
-metadata: {{name: pilots, parent_ou_path: /dev-org/engineering}}
-spec: {{display_name: Pilots}}
+metadata: {{name: crews, parent_ou_path: /dev-org/flight}}
+spec: {{display_name: Crews}}
 ---
 kind: Agent
-metadata: {{name: pilot, ou_path: {PILOTS}}}
+metadata: {{name: pilot, ou_path: {CREWS}}}
 spec:
   model: claude-sonnet-4-6
   system_prompt: Review code.
@@ -36,14 +36,14 @@ spec:
 """
 GATE = f"""
 kind: ApprovalPolicy
-metadata: {{name: gate, scope_ou_path: {PILOTS}}}
+metadata: {{name: crew-gate, scope_ou_path: {CREWS}}}
 spec: {{action_pattern: "agent:update", approver_role: Approver}}
 ---
 kind: RoleBinding
 metadata: {{principal_ref: "user:vera@dev.local", role: Approver, scope_ou_path: /dev-org}}
 ---
 kind: RoleBinding
-metadata: {{principal_ref: "user:erin@dev.local", role: OUAdmin, scope_ou_path: /dev-org/engineering}}
+metadata: {{principal_ref: "user:erin@dev.local", role: OUAdmin, scope_ou_path: /dev-org/flight}}
 """
 
 
@@ -72,33 +72,30 @@ class Shell:
         return json.loads(self(*arguments, "-o", "json"))
 
 
-def test_an_agents_life_from_a_shell(tmp_path: Path) -> None:
+def test_an_agents_life_from_a_shell(up: Product, tmp_path: Path) -> None:
     assert WEAVE.exists(), INSTALL
     shell = Forked(WEAVE, "powerloom.cli.main", environment(tmp_path / "shell"), seconds=SECONDS)
-    with product(tmp_path / "home", "--no-story") as served, shell as program:
-        served.wait_ready()
+    with shell as program:
         weave = Shell(program)
-        weave("login", "--dev", "--url", served.url)
-        _employ(served, "vera@dev.local", "erin@dev.local")
+        weave("login", "--dev", "--url", up.url)
         _declare(weave, tmp_path)
         _talk(weave)
-        _ask_for_a_yes(weave, served.url)
+        _ask_for_a_yes(weave, up.url)
         assert "Intact" in weave("audit", "verify")
         weave("destroy", "-", "--yes", given=MANIFEST.rpartition("---")[2])
-        assert weave.json("get", "agents", "--ou", PILOTS) == []
-        served.stop()
+        assert weave.json("get", "agents", "--ou", CREWS) == []
 
 
 def _declare(weave: Shell, folder: Path) -> None:
-    manifest, exported = folder / "pilots.yaml", folder / "exported.yaml"
+    manifest, exported = folder / "crews.yaml", folder / "exported.yaml"
     manifest.write_text(MANIFEST)
     assert "3 to create" in weave("plan", str(manifest), code=2)
     assert "All of it is live" in weave("apply", str(manifest), "--wait")
     weave("plan", str(manifest))
-    assert PILOTS in weave("get", "agents", "--ou", PILOTS)
-    assert "system_prompt: Review code." in weave("describe", "agent", f"{PILOTS}/pilot")
+    assert CREWS in weave("get", "agents", "--ou", CREWS)
+    assert "system_prompt: Review code." in weave("describe", "agent", f"{CREWS}/pilot")
     assert "live: yes" in weave("agent", "status", "pilot")
-    weave("export", "/dev-org/engineering", "-f", str(exported))
+    weave("export", "/dev-org/flight", "-f", str(exported))
     assert "unchanged" in weave("plan", str(exported))
     checks = {check["check"]: check["status"] for check in weave.json("doctor")}
     assert checks["server"] == checks["sign-in"] == checks["tokens"] == "ok"
@@ -131,10 +128,3 @@ def _ask_for_a_yes(weave: Shell, url: str) -> None:
     assert "applied" in weave("-p", "erin", "approval", "wait", request[1])
     weave("plan", "-", given=another)
     weave("-p", "erin", "agent", "restore", "pilot", "1", code=3)
-
-
-def _employ(served: Product, *emails: str) -> None:
-    with served.client("admin@dev.local") as api:
-        root = api.get("/ous/tree").json()[0]["id"]
-        for email in emails:
-            api.post("/users", json={"email": email, "home_ou_id": root}).raise_for_status()

@@ -1,12 +1,11 @@
 """An agent whose tool always asks, in the whole product: it waits for real, is answered in the inbox, and goes on."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.served import Served, served
+from tests.served import Served
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -15,8 +14,8 @@ BUILT_IN = ("edit", "read", "write", "glob", "grep", "web_fetch", "web_search")
 ONLY_BASH = {"bash": {"permission": "always_ask"}, **{name: {"enabled": False} for name in BUILT_IN}}
 
 
-def test_what_asks_waits_for_the_inbox_and_runs_or_not_as_was_decided(tmp_path: Path) -> None:
-    with served(tmp_path) as running, _approver(running) as approver:
+def test_what_asks_waits_for_the_inbox_and_runs_or_not_as_was_decided(running: Served) -> None:
+    with _approver(running) as approver:
         agent = _agent_that_asks(running.api)
         allowed, denied = (_invoked(running.api, agent, title) for title in ("allowed", "denied"))
         until(lambda: len(_inbox(approver)) == 2, what="two requests in the inbox")

@@ -4,14 +4,13 @@ It is somebody else's program, installed beside the tests and never a dependency
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.archives import GOOD, zipped
 from tests.conftest import on_ci
-from tests.product import Product, product
+from tests.product import Product
 from tests.published_client import ABSENT, FOLDER, WEAVE, Weave
 
 pytestmark = pytest.mark.once
@@ -21,18 +20,10 @@ PILOTS = "/dev-org/engineering/pilots"
 KINDS = 12
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with product(tmp_path_factory.mktemp("existing") / "home") as up:
-        up.wait_told("Serving on")
-        yield up
-        up.stop()
-
-
 @pytest.mark.skipif(not WEAVE.exists() and not on_ci(), reason=ABSENT)
-def test_an_operators_day_with_the_published_client(served: Product, tmp_path: Path) -> None:
+def test_an_operators_day_with_the_published_client(up: Product, tmp_path: Path) -> None:
     assert WEAVE.exists(), ABSENT
-    weave = Weave(served.url, tmp_path / "weave")
+    weave = Weave(up.url, tmp_path / "weave")
     weave("login", "--dev-as", "admin@dev.local")
     with weave.loaded():
         _spend_a_day(weave, tmp_path)

@@ -4,13 +4,12 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.product import ROOT, Product, environment_for, product
+from tests.product import ROOT, Product, environment_for
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -136,23 +135,23 @@ def hold(up: Product, admin: httpx.Client, erin: httpx.Client) -> None:
     assert created["actor_principal_ref"] == "user:erin@dev.local"
 
 
-def bootstrap(up: Product, home: Path, *arguments: str) -> str:
+def bootstrap(up: Product, *arguments: str) -> str:
     command = [sys.executable, "manage.py", "bootstrap_meta_agent", "--admin-email", ADMIN, *arguments]
-    environment = environment_for(home, POWERLOOM_DEV="1", POWERLOOM_API_URL=f"{up.url}/api")
+    environment = environment_for(up.home, POWERLOOM_DEV="1", POWERLOOM_API_URL=f"{up.url}/api")
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
 
-def set_up_twice(up: Product, home: Path, admin: httpx.Client) -> None:
+def set_up_twice(up: Product, admin: httpx.Client) -> None:
     """By the two command lines of the guide, the one after the other."""
     named = ("--ou-path", "/dev-org/sales", "--name", "sales-meta", "--display-name", "Sales Meta")
     began = time.monotonic()
-    first = bootstrap(up, home, *named)
+    first = bootstrap(up, *named)
     assert time.monotonic() - began < BOOTSTRAP_SECONDS
     assert "created agent sales-meta" in first
     token = str(admin.headers["Authorization"]).removeprefix("Bearer ")
-    second = bootstrap(up, home, *named, "--api", f"{up.url}/api", "--admin-token", token)
+    second = bootstrap(up, *named, "--api", f"{up.url}/api", "--admin-token", token)
     assert "created" not in second
     [agent] = admin.get("/agents", params={"name": "sales-meta"}).json()
     assert (agent["display_name"], agent["model"]) == ("Sales Meta", "claude-opus-4-6")
@@ -161,13 +160,10 @@ def set_up_twice(up: Product, home: Path, admin: httpx.Client) -> None:
     assert len(admin.get("/credentials", params={"agent_id": agent["id"]}).json()) == 1
 
 
-def test_the_guides_story_its_refusals_and_its_setup(tmp_path: Path) -> None:
-    with product(tmp_path / "home") as up:
-        up.wait_told("Serving on")
-        with up.client(ADMIN) as admin, up.client(OMAR) as omar, up.client(ERIN) as erin:
-            prospect(admin)
-            deny(admin, omar)
-            set_up_twice(up, tmp_path / "home", admin)
-            hold(up, admin, erin)
-            assert admin.get("/audit/verify").json()["intact"]
-        assert up.stop() == 0
+def test_the_guides_story_its_refusals_and_its_setup(up: Product) -> None:
+    with up.client(ADMIN) as admin, up.client(OMAR) as omar, up.client(ERIN) as erin:
+        prospect(admin)
+        deny(admin, omar)
+        set_up_twice(up, admin)
+        hold(up, admin, erin)
+        assert admin.get("/audit/verify").json()["intact"]
