@@ -107,7 +107,10 @@ def postgres_clone(folder: Path) -> Iterator[dict[str, str]]:
     ) as admin:
         drop = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(clone))
         admin.execute(drop)
-        admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(clone), Identifier(template)))
+        # The template's files are quicker copied than logged; before 15 they always were.
+        by_copy = SQL("STRATEGY file_copy" if admin.info.server_version >= 15_00_00 else "")
+        create = SQL("CREATE DATABASE {} TEMPLATE {} {}")
+        admin.execute(create.format(Identifier(clone), Identifier(template), by_copy))
         try:
             with connected_to(clone):
                 yield {"DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{clone}"}

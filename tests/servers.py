@@ -41,7 +41,7 @@ STARTING = 30.0
 STOPPING = 10.0
 ATTEMPTS = 3  # a free port may be taken between our look and the server's start
 
-# Nothing here need survive the machine, so nothing waits for a disk.
+# Nothing here need survive the machine, so nothing waits for a disk; and nothing is asked often enough to be compiled.
 POSTGRES_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -49,6 +49,7 @@ POSTGRES_SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "autovacuum": "off",
+    "jit": "off",
     "max_connections": "200",
     "listen_addresses": "127.0.0.1",
 }
