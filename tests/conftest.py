@@ -44,6 +44,7 @@ LONG = (
     "integration/test_route_table.py",
     "integration/manifests/test_many.py",
 )
+LONGEST = ("acceptance/browser", "acceptance/told")
 PURE = {"unit", "house", "contract"}  # these ask no database
 SHARING = ("acceptance/told", "acceptance/served")  # each with a product that is started once, see their conftests
 HERE = Path(__file__).parent
@@ -150,13 +151,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Put a long file after every few others, the longest first and none of them last: one worker waits for a product
-    while the others use the processors, and none is left alone with it at the end.
+    """Put a long file, or all the files that share a product, after every few others, the longest first and none of
+    them last: one worker waits for a product while the others use the processors, and none is left alone with it at
+    the end.
     """
     files: dict[str, list[pytest.Item]] = {}
     for item in items:
-        files.setdefault(item.path.relative_to(HERE).as_posix(), []).append(item)
-    long = sorted((file for file in files if file.startswith(LONG)), key=lambda file: "browser" not in file)
+        place = item.path.relative_to(HERE)
+        folder = place.parent.as_posix()
+        files.setdefault(folder if folder in SHARING else place.as_posix(), []).append(item)
+    long = sorted((file for file in files if file.startswith(LONG)), key=lambda file: not file.startswith(LONGEST))
     quick = [file for file in files if file not in long]
     between = len(quick) * 2 // 3 // max(len(long), 1) or 1
     order = []

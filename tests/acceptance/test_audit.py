@@ -36,7 +36,7 @@ def manage(environment: dict[str, str], *command: str) -> tuple[int, str]:
 
 
 def start_signer(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "manage.py", "sign_heads", "--every", "0.05", "--skip-checks"]
+    command = [sys.executable, "manage.py", "sign_heads", "--every", "0.05"]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
@@ -68,7 +68,7 @@ def test_verify_and_export_end_as_their_status_says(
 ) -> None:
     append(3)
     assert manage(environment, "sign_heads")[0] == 0
-    status, said = manage(environment, "verify_audit", "--skip-checks")
+    status, said = manage(environment, "verify_audit")
     assert status == 0, said
     assert f"acme ({ACME}): 3 entries, intact, signed up to 3" in said
     export = tmp_path / "trail.jsonl"
@@ -78,7 +78,7 @@ def test_verify_and_export_end_as_their_status_says(
     assert subprocess.run(offline, cwd=ROOT, env={}, check=False).returncode == 0
 
     as_owner("UPDATE control_plane_audit SET target_name = 'x' WHERE seq = 2")
-    status, said = manage(environment, "verify_audit", "--skip-checks")
+    status, said = manage(environment, "verify_audit")
     assert status == 1
     assert f"acme ({ACME}): entry 2: its column target_name does not say what its body says" in said
     assert len(list(links_of(ACME))) == Entry.objects.count() == 3
