@@ -120,12 +120,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="let the second run look at everything again")
 
 
+def sharing(file: str) -> str:
+    """Return the folder whose files share one product; nothing where a file has none, or its own."""
+    folder = file.rpartition("/")[0]
+    return folder if folder.endswith(SHARING) else ""
+
+
 class ByProduct(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
     """Hands a worker a whole file, and all the files of a folder that share one product."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.partition("::")[0].rpartition("/")[0]
-        return folder if folder.endswith(SHARING) else str(super()._split_scope(nodeid))
+        return sharing(nodeid.partition("::")[0]) or str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
