@@ -162,9 +162,8 @@ def spread(items: list[pytest.Item]) -> list[pytest.Item]:
     """
     files: dict[str, list[pytest.Item]] = {}
     for item in items:
-        place = item.path.relative_to(HERE)
-        folder = place.parent.as_posix()
-        files.setdefault(folder if folder in SHARING else place.as_posix(), []).append(item)
+        place = item.path.relative_to(HERE).as_posix()
+        files.setdefault(sharing(place) or place, []).append(item)
     long = sorted((file for file in files if file.startswith(LONG)), key=lambda file: not file.startswith(LONGEST))
     quick = [file for file in files if file not in long]
     between = len(quick) * 2 // 3 // max(len(long), 1) or 1
