@@ -1,11 +1,10 @@
-"""Relays as processes of their own, killed without warning."""
+"""Relays as processes of their own, killed without warning and told to stop, one after the other."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from sessions.commands import SendMessage
 from sessions.models import AgentSession, Relay, SessionEvent
 from sessions.relay.membership import LONG_AGO
 from tests.database import Committed
-from tests.product import ROOT, environment_for
+from tests.product import ROOT, STOP_SECONDS, environment_for
 from tests.running import Running
 from tests.waiting import until
 from tests.world import actor_of
@@ -63,11 +62,7 @@ def count(session: AgentSession, kind: str = "agent.message") -> int:
     return SessionEvent.objects.filter(session=session, event_type=kind).count()
 
 
-def has_more_than(session: AgentSession, number: int) -> bool:
-    return count(session) > number
-
-
-def test_a_relay_killed_in_the_middle_loses_and_doubles_nothing(running: Running, relays: Relays) -> None:
+def test_relays_that_are_killed_or_told_to_stop_lose_and_double_nothing(running: Running, relays: Relays) -> None:
     session = running.invoke("[events=120 rate=20] count")
     with relays.one() as first:
         until(lambda: count(session) > 10, what=f"events:\n{relays.output()}")
@@ -75,36 +70,29 @@ def test_a_relay_killed_in_the_middle_loses_and_doubles_nothing(running: Running
         first.wait()
     session.refresh_from_db()
     assert session.status == "running"
-    with relays.one():
+
+    with relays.one() as second:  # it takes over after ten seconds of silence
         running.until_status(session, "idle_end_turn", within=60)
-    assert count(session) == 120
-    running.nothing_lost_or_doubled(session)
+        assert (count(session), count(session, "user.message")) == (120, 1)
+        running.nothing_lost_or_doubled(session)
+        send(running, session, "[events=20 rate=20] again")
+        until(lambda: count(session) > 125, what="the next turn")
+        second.kill()
+        second.wait()
+    Relay.objects.update(beat_at=LONG_AGO)  # as after that silence
 
-
-def test_a_relay_killed_again_and_again_sends_every_message_once(running: Running, relays: Relays) -> None:
-    session = running.invoke("[events=5 rate=20] first")
-    alice = actor_of(running.world.alice)
-    for number in range(2):
-        with relays.one() as relay:
-            until(lambda: AgentSession.objects.get(pk=session.id).status == "idle_end_turn", within=40, what="rest")
-            message = SendMessage(session_id=session.id, key=str(number), text=f"[events=20 rate=20] {number}")
-            submit(message, actor=alice)
-            until(partial(has_more_than, session, 5 + 20 * number), what="the next turn")
-            relay.kill()
-            relay.wait()
-            Relay.objects.update(beat_at=LONG_AGO)  # as after ten seconds of silence, which the test above waits for
-    with relays.one():
+    with relays.one() as third:
         running.until_status(session, "idle_end_turn", within=60)
-    assert (count(session), count(session, "user.message")) == (45, 3)
-    running.nothing_lost_or_doubled(session)
-
-
-def test_a_relay_that_is_told_to_stop_gives_its_sessions_back(running: Running, relays: Relays) -> None:
-    session = running.invoke("[events=200 rate=20] count")
-    with relays.one() as relay:
-        until(lambda: count(session) > 5, what=f"events:\n{relays.output()}")
-        relay.terminate()
-        assert relay.wait(6) == 0
+        assert (count(session), count(session, "user.message")) == (140, 2)
+        running.nothing_lost_or_doubled(session)
+        send(running, session, "[events=200 rate=20] and again")
+        until(lambda: count(session) > 145, what="the turn after that")
+        third.terminate()
+        assert third.wait(STOP_SECONDS) == 0
     session.refresh_from_db()
-    assert (session.status, session.relay_id) == ("running", None)
+    assert (session.status, session.relay_id, count(session, "user.message")) == ("running", None, 3)
     assert all(relay.beat_at == LONG_AGO for relay in Relay.objects.all())
+
+
+def send(running: Running, session: AgentSession, text: str) -> None:
+    submit(SendMessage(session_id=session.id, key=text, text=text), actor=actor_of(running.world.alice))
