@@ -120,6 +120,8 @@ def fleet_process(
 @asynccontextmanager
 async def mcp_client(url: str, bearer: str, mode: Any = "auto") -> AsyncIterator[Client]:
     """The official SDK's client, connected."""
-    http = httpx2.AsyncClient(headers={"authorization": f"Bearer {bearer}"}, trust_env=False, timeout=30)
+    http = httpx2.AsyncClient(
+        headers={"authorization": f"Bearer {bearer}"}, trust_env=False, timeout=30, verify=trust()
+    )
     async with http, Client(streamable_http_client(url, http_client=http), mode=mode) as client:
         yield client

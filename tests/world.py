@@ -42,6 +42,9 @@ from accounts.principals import enroll
 from accounts.roles import builtin_id
 from accounts.tokens import actor_of_user, mint, sign_in_token
 from powerloom.kernel.refs import Actor
+from tests.standing import found, ground, standing
+
+__all__ = ["found", "ground"]  # fixtures under the cast
 
 PASSWORD = "correct horse battery staple"
 
@@ -280,8 +283,8 @@ def _enroll_all(ous: dict[str, OU], people: Iterable[User]) -> None:
     )
 
 
-@pytest.fixture
-def world(db: None) -> World:
+@standing
+def world() -> World:
     """The cast, rolled back afterwards."""
     return make_world()
 

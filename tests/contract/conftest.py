@@ -14,6 +14,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types.beta import BetaEnvironment, BetaManagedAgentsAgent
 
+from powerloom.kernel.tls import trust
 from tests import conftest as house
 from tests.local_runtime import LocalRuntime, local_runtime
 
@@ -33,7 +34,9 @@ class Service:
 
     def client(self, *, strict: bool = True) -> AsyncAnthropic:
         """The official SDK."""
-        http = httpx2.AsyncClient(trust_env="127.0.0.1" not in self.url, timeout=60, follow_redirects=True)
+        http = httpx2.AsyncClient(
+            verify=trust(), trust_env="127.0.0.1" not in self.url, timeout=60, follow_redirects=True
+        )
         return AsyncAnthropic(base_url=self.url, api_key=self.key, http_client=http, _strict_response_validation=strict)
 
 

@@ -5,6 +5,7 @@ import httpx2
 import pytest
 from anthropic import AsyncAnthropic
 
+from powerloom.kernel.tls import trust
 from tests.contract.conftest import MODEL, Service
 
 BETA = {"anthropic-beta": "managed-agents-2026-04-01", "anthropic-version": "2023-06-01"}
@@ -12,7 +13,8 @@ BETA = {"anthropic-beta": "managed-agents-2026-04-01", "anthropic-version": "202
 
 @pytest.fixture
 async def plain(service: Service) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=service.url, headers={**BETA, "x-api-key": service.key}, trust_env=False)
+    headers = {**BETA, "x-api-key": service.key}
+    return httpx2.AsyncClient(base_url=service.url, headers=headers, verify=trust(), trust_env=False)
 
 
 async def test_a_wrong_key_is_401(service: Service) -> None:

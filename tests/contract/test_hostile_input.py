@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from powerloom.kernel.tls import trust
 from tests.contract.conftest import MODEL
 from tests.local_runtime import LocalRuntime
 
@@ -97,18 +98,19 @@ JSONS = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def ids(runtime: LocalRuntime) -> dict[str, str]:
-    with http(runtime) as client:
-        agent = client.post("/v1/agents", json={"name": "a", "model": MODEL}).json()["id"]
-        environment = client.post("/v1/environments", json={"name": "e"}).json()["id"]
-        session = client.post("/v1/sessions", json={"agent": agent, "environment_id": environment}).json()["id"]
-        vault = client.post("/v1/vaults", json={"display_name": "v"}).json()["id"]
-    return {"agent": agent, "environment": environment, "session": session, "vault": vault}
-
-
-def http(runtime: LocalRuntime) -> httpx.Client:
+def client(runtime: LocalRuntime) -> Iterator[httpx.Client]:
     headers = {**HEADERS, "x-api-key": runtime.key}
-    return httpx.Client(base_url=runtime.url, headers=headers, trust_env=False, timeout=30)
+    with httpx.Client(base_url=runtime.url, headers=headers, verify=trust(), trust_env=False, timeout=30) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ids(client: httpx.Client) -> dict[str, str]:
+    agent = client.post("/v1/agents", json={"name": "a", "model": MODEL}).json()["id"]
+    environment = client.post("/v1/environments", json={"name": "e"}).json()["id"]
+    session = client.post("/v1/sessions", json={"agent": agent, "environment_id": environment}).json()["id"]
+    vault = client.post("/v1/vaults", json={"display_name": "v"}).json()["id"]
+    return {"agent": agent, "environment": environment, "session": session, "vault": vault}
 
 
 def check(answer: httpx.Response) -> None:
@@ -122,9 +124,8 @@ def check(answer: httpx.Response) -> None:
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(path=st.sampled_from(POSTS), body=JSONS | st.dictionaries(WORDS, JSONS, max_size=6))
-def test_no_json_body_breaks_it(runtime: LocalRuntime, ids: dict[str, str], path: str, body: Any) -> None:
-    with http(runtime) as client:
-        check(client.post(path.format(**ids), content=json.dumps(body)))
+def test_no_json_body_breaks_it(client: httpx.Client, ids: dict[str, str], path: str, body: Any) -> None:
+    check(client.post(path.format(**ids), content=json.dumps(body)))
 
 
 GOOD: list[tuple[str, Any]] = [
@@ -218,14 +219,13 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(good=st.sampled_from(GOOD), place=st.integers(0, 1000), other=JSONS)
 def test_no_good_body_with_one_part_replaced_breaks_it(
-    runtime: LocalRuntime, ids: dict[str, str], good: tuple[str, Any], place: int, other: Any
+    client: httpx.Client, ids: dict[str, str], good: tuple[str, Any], place: int, other: Any
 ) -> None:
     path, body = copy.deepcopy(good)
     everywhere = list(places(body))
     container, key = everywhere[place % len(everywhere)]
     container[key] = other
-    with http(runtime) as client:
-        check(client.post(path.format(**ids), content=json.dumps(body)))
+    check(client.post(path.format(**ids), content=json.dumps(body)))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -253,9 +253,8 @@ def test_no_good_body_with_one_part_replaced_breaks_it(
         max_size=4,
     ),
 )
-def test_no_query_breaks_it(runtime: LocalRuntime, ids: dict[str, str], path: str, query: dict[str, str]) -> None:
-    with http(runtime) as client:
-        check(client.get(path.format(**ids), params=query))
+def test_no_query_breaks_it(client: httpx.Client, ids: dict[str, str], path: str, query: dict[str, str]) -> None:
+    check(client.get(path.format(**ids), params=query))
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -274,10 +273,9 @@ def test_no_query_breaks_it(runtime: LocalRuntime, ids: dict[str, str], path: st
     body=st.binary(max_size=200),
     tail=st.sampled_from([b"", b"\r\n--b--\r\n", b"\r\n--b--"]),
 )
-def test_no_upload_breaks_it(runtime: LocalRuntime, kind: str, head: bytes, body: bytes, tail: bytes) -> None:
-    with http(runtime) as client:
-        for path in ("/v1/skills", "/v1/files"):
-            check(client.post(path, content=head + body + tail, headers={"content-type": kind}))
+def test_no_upload_breaks_it(client: httpx.Client, kind: str, head: bytes, body: bytes, tail: bytes) -> None:
+    for path in ("/v1/skills", "/v1/files"):
+        check(client.post(path, content=head + body + tail, headers={"content-type": kind}))
 
 
 @pytest.mark.parametrize(
@@ -293,23 +291,20 @@ def test_no_upload_breaks_it(runtime: LocalRuntime, kind: str, head: bytes, body
     ],
     ids=["surrogate", "twice", "nul", "deep list", "deep object", "huge float", "huge integer"],
 )
-def test_odd_json_is_taken_or_refused(runtime: LocalRuntime, body: str) -> None:
-    with http(runtime) as client:
-        check(client.post("/v1/agents", content=body))
+def test_odd_json_is_taken_or_refused(client: httpx.Client, body: str) -> None:
+    check(client.post("/v1/agents", content=body))
 
 
-def test_numbers_too_big_to_write_down_are_refused(runtime: LocalRuntime, ids: dict[str, str]) -> None:
+def test_numbers_too_big_to_write_down_are_refused(client: httpx.Client, ids: dict[str, str]) -> None:
     tool = '{"type":"custom","name":"t","description":"d","input_schema":{"type":"object","properties":{"a":%s}}}'
-    with http(runtime) as client:
-        for number in ("1e999", "-1e999", "9" * 5000):
-            answer = client.post("/v1/agents/{agent}".format(**ids), content='{"tools":[' + tool % number + "]}")
-            check(answer)
-            assert answer.status_code == 400
+    for number in ("1e999", "-1e999", "9" * 5000):
+        answer = client.post("/v1/agents/{agent}".format(**ids), content='{"tools":[' + tool % number + "]}")
+        check(answer)
+        assert answer.status_code == 400
 
 
-def test_a_body_beyond_the_limit_is_413(runtime: LocalRuntime) -> None:
-    with http(runtime) as client:
-        answer = client.post("/v1/agents", content=b'{"name": "' + b"x" * (33 * 1024 * 1024) + b'"}')
+def test_a_body_beyond_the_limit_is_413(client: httpx.Client) -> None:
+    answer = client.post("/v1/agents", content=b'{"name": "' + b"x" * (33 * 1024 * 1024) + b'"}')
     assert answer.status_code == 413
     assert answer.json()["error"]["type"] == "request_too_large"
 
@@ -317,9 +312,8 @@ def test_a_body_beyond_the_limit_is_413(runtime: LocalRuntime) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/agents/", "/v1/agents/a/b/c", "/v1/memory_stores", "/v1//agents", "/v2/agents"]
 )
-def test_unknown_routes_and_methods_have_cmas_error_too(runtime: LocalRuntime, path: str) -> None:
-    with http(runtime) as client:
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-            answer = client.request(method, path)
-            check(answer)
-            assert answer.status_code in {404, 405}
+def test_unknown_routes_and_methods_have_cmas_error_too(client: httpx.Client, path: str) -> None:
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        answer = client.request(method, path)
+        check(answer)
+        assert answer.status_code in {404, 405}

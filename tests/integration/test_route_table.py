@@ -31,6 +31,7 @@ from tests.deployed import make_deployment, make_failed
 from tests.held import held_agent, make_policy
 from tests.meta import make_meta_agent, talk
 from tests.routes import INSTEAD, MEMBER, OF_NOBODY, PUBLIC, QUERIES, REFUSED_ANYWAY, TABLE
+from tests.standing import standing
 from tests.wired import make_credential, make_foreign, make_managed
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_ou, make_role, make_token, make_user
 
@@ -114,7 +115,7 @@ def make_session(world: World, agent: Any) -> AgentSession:
     )
 
 
-@pytest.fixture
+@standing
 def stage(world: World) -> Stage:
     alice = world.alice
     actor = make_user("kay@acme.example", home=world.root, password="correct horse battery staple")

@@ -12,6 +12,7 @@ from agents.kinds import SyncKind
 from agents.models import Agent, AgentVersion, Skill
 from agents.queries import spec_of
 from tests.declared import attach, is_stale, make_agent, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.world import World, api_of, bind, make_group, make_role, make_user
 
 ABSENT = "01920000-0000-7000-8000-000000000000"
@@ -28,12 +29,12 @@ def attached(by: User, agent: Agent) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.bob, world.engineering)
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     return make_skill(world.bob, world.engineering)
 

@@ -16,6 +16,7 @@ from agents.models import Agent, AgentVersion, Credential
 from powerloom.kernel.errors import NotFound, NotReady
 from powerloom.reconcile.models import SyncState
 from tests.declared import done, is_stale, make_agent, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.wired import make_credential, make_managed, rotate
 from tests.world import World, api_of
 
@@ -23,7 +24,7 @@ NOW = timezone.now()
 SYNCED = {"desired_hash": "a" * 64, "actual_hash": "a" * 64, "remote_id": "agent_1", "remote_version": "3"}
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     made = make_agent(world.bob, world.engineering)
     make_live(made.id, world.acme.id)
@@ -186,7 +187,7 @@ def test_readiness_costs_three_queries_for_any_number_of_agents(world: World, ag
 # --- What is in its vault
 
 
-@pytest.fixture
+@standing
 def coming(world: World, agent: Agent) -> Credential:
     """A credential that nobody has pushed yet."""
     return make_credential(world.bob, agent, make_managed(world.engineering))

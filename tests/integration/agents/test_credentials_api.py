@@ -19,23 +19,24 @@ from powerloom.audit.models import Entry
 from powerloom.reconcile.models import SyncState, Urgency
 from tests.declared import is_stale, make_agent, make_live
 from tests.held import decide, make_policy
+from tests.standing import standing
 from tests.wired import make_credential, make_foreign, make_managed, value_of
 from tests.world import Api, World, api_of, bind, make_role, make_token
 
 ABSENT = "01920000-0000-7000-8000-000000000000"
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.alice, world.engineering)
 
 
-@pytest.fixture
+@standing
 def parrot(world: World) -> MCPServer:
     return make_managed(world.engineering)
 
 
-@pytest.fixture
+@standing
 def tracker(world: World) -> MCPServer:
     return make_foreign(world.engineering)
 

@@ -21,12 +21,13 @@ from powerloom.reconcile import engine
 from powerloom.reconcile.models import SyncState, Urgency
 from tests.converging import Runtime, runtime
 from tests.declared import attach, done, is_stale, make_agent, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.world import World, api_of, bind, make_organization
 
 SCHEMA = {"name": "look_up", "input_schema": {"type": "object"}}
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     """A skill that Bob may use by a binding of his own, beside his OUAdmin."""
     skill = make_skill(world.alice, world.sales)
@@ -34,13 +35,13 @@ def skill(world: World) -> Skill:
     return skill
 
 
-@pytest.fixture
+@standing
 def right(world: World) -> Binding:
     """What lets Bob, who owns the agent, use what is in sales."""
     return bind(world.bob, "SkillUser", world.sales)
 
 
-@pytest.fixture
+@standing
 def agent(world: World, skill: Skill, right: Binding) -> Agent:
     """Bob's agent with the skill, on the runtime as wanted, and nothing unjudged."""
     agent = make_agent(world.bob, world.engineering)

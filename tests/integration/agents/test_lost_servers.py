@@ -22,21 +22,22 @@ from powerloom.reconcile.models import SyncState, Urgency
 from tests.connected import attach_server, make_managed_server, make_server, pin
 from tests.converging import Runtime, runtime
 from tests.declared import attach, is_stale, make_agent, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.world import World, api_of, bind
 
 
-@pytest.fixture
+@standing
 def server(world: World) -> MCPServer:
     return make_server(world.sales)
 
 
-@pytest.fixture
+@standing
 def right(world: World) -> Binding:
     """What lets Bob, who owns the agent, use what is in sales."""
     return bind(world.bob, "AgentOwner", world.sales)
 
 
-@pytest.fixture
+@standing
 def credential(world: World, server: MCPServer, right: Binding) -> Credential:
     """The credential of Bob's agent for the server, both on the runtime as wanted, and nothing unjudged."""
     agent = make_agent(world.bob, world.engineering)
@@ -46,7 +47,7 @@ def credential(world: World, server: MCPServer, right: Binding) -> Credential:
     return credential
 
 
-@pytest.fixture
+@standing
 def agent(credential: Credential) -> Agent:
     return credential.agent
 

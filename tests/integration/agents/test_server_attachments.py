@@ -22,17 +22,18 @@ from agents.spec import AttachedServer
 from powerloom.audit.models import Entry
 from tests.connected import attach_server, make_managed_server, make_server
 from tests.declared import is_stale, make_agent, make_live
+from tests.standing import standing
 from tests.world import World, api_of, bind, make_role, make_user
 
 ASK: dict[str, Any] = {"permission": "always_ask", "tools": {"echo": {"permission": "always_allow"}}, "four_eyes": True}
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.bob, world.engineering)
 
 
-@pytest.fixture
+@standing
 def server(world: World) -> MCPServer:
     return make_server(world.engineering)
 

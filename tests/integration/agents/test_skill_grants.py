@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.utils import timezone
 from pydantic import TypeAdapter
 
@@ -12,16 +11,17 @@ from accounts.models import Binding, User
 from agents.api.shapes import GrantOut
 from agents.models import Skill
 from tests.declared import make_agent, make_skill
+from tests.standing import standing
 from tests.world import World, api_of, bind, make_group, make_role, make_user
 
 
-@pytest.fixture
+@standing
 def nora(world: World) -> User:
     """Somebody at home in another OU, without any role."""
     return make_user("nora@acme.example", home=world.sales)
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     return make_skill(world.bob, world.engineering)
 

@@ -19,6 +19,7 @@ from agents.models import Skill, SkillUpload, SkillVersion
 from powerloom.audit.models import Entry
 from tests.archives import GOOD, SKILL_MD, tarred, zip_of_mode, zipped
 from tests.declared import is_stale, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.world import World, actor_of, api_of
 
 
@@ -26,7 +27,7 @@ def upload(by: User, skill: Skill, data: bytes, name: str = "skill.zip", kind: s
     return api_of(by).upload(f"/skills/{skill.id}/versions", file=SimpleUploadedFile(name, data, kind))
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     return make_skill(world.bob, world.engineering)
 

@@ -13,13 +13,14 @@ from powerloom.reconcile.models import Lane, SyncState
 from tests.connected import make_server
 from tests.declared import make_agent, make_live, make_skill, make_version
 from tests.deployed import make_deployment, make_failed, make_running
+from tests.standing import standing
 from tests.wired import make_credential, make_foreign
 from tests.world import World, api_of
 
 PARKED = {"parked_at": timezone.now(), "attempts": 10, "last_error": "the model is not known"}
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     made = make_agent(world.bob, world.engineering)
     make_live(made.id, world.acme.id)

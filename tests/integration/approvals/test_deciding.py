@@ -13,10 +13,11 @@ from powerloom.audit.models import Entry
 from powerloom.audit.queries import payload
 from tests.held import agent_named, ask_for_agent, builtin, decide, held_agent, make_policy
 from tests.refusals import code
+from tests.standing import standing
 from tests.world import Api, World, api_of, bind, make_group, make_token, make_user
 
 
-@pytest.fixture
+@standing
 def request_(world: World) -> ApprovalRequest:
     make_policy(world.alice, world.engineering)
     return held_agent(world.bob, world.engineering)

@@ -13,6 +13,7 @@ from approvals.models import ApprovalRequest
 from tests.declared import attach, make_agent, make_skill, make_version, register_server
 from tests.deployed import make_deployment
 from tests.held import builtin, make_policy
+from tests.standing import standing
 from tests.wired import make_credential, make_foreign, wire
 from tests.world import Api, World, api_of, bind, make_group, make_role
 
@@ -36,7 +37,7 @@ class Scene:
         return f"/agents/{self.agent.id}"
 
 
-@pytest.fixture
+@standing
 def scene(world: World) -> Scene:
     alice = world.alice
     skill, spare = make_skill(alice, world.root), make_skill(alice, world.root, "spare")

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import pytest
-
 from accounts.models import Binding, User
 from approvals import mails, replay, telling
 from approvals.models import ApprovalRequest
 from tests.declared import attach, make_agent, make_skill, make_version
 from tests.held import AGENT, ask_for_agent, decide, held_agent, make_policy
+from tests.standing import standing
 from tests.world import Api, World, api_of, bind, console_of, make_group, make_role, make_token, make_user
 
 
@@ -153,7 +152,7 @@ def test_a_policy_that_guards_itself_says_so(world: World) -> None:
     assert "changes it, or who decides for it" in explain["decided_by"]
 
 
-@pytest.fixture
+@standing
 def reaching(world: World) -> ApprovalRequest:
     """Sam, who owns skills in engineering, changes one under an agent that he cannot see."""
     sam = make_user("sam@acme.example", home=world.engineering)

@@ -16,12 +16,13 @@ from powerloom import settings as product
 from tests.held import decide, held_agent, make_policy
 from tests.hooks import Hook, hook, register
 from tests.refusals import code
+from tests.standing import standing
 from tests.world import World, api_of, bind, make_user
 
 __all__ = ["hook"]
 
 
-@pytest.fixture
+@standing
 def request_(world: World) -> ApprovalRequest:
     make_policy(world.alice, world.engineering)
     return held_agent(world.bob, world.engineering)

@@ -10,12 +10,13 @@ from approvals import replay
 from approvals.models import ApprovalRequest
 from powerloom.audit.models import Entry
 from tests.held import agent_named, builtin, decide, held_agent, make_policy
+from tests.standing import standing
 from tests.world import Api, World, api_of, bind, make_group, make_role, make_user
 
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture
+@standing
 def friend(world: World) -> User:
     """Somebody nobody has named yet, and whoever asks may name him."""
     bind(world.bob, "OrgAdmin", world.root)

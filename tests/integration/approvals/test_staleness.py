@@ -18,6 +18,7 @@ from approvals.models import ApprovalRequest
 from tests.declared import attach, done, make_agent, make_live, make_skill, make_version, register_server
 from tests.deployed import make_deployment, make_running
 from tests.held import decide, make_policy
+from tests.standing import standing
 from tests.wired import make_credential
 from tests.world import Api, World, api_of, make_group, make_role, make_user
 
@@ -43,7 +44,7 @@ class Things:
     person: User
 
 
-@pytest.fixture
+@standing
 def things(world: World) -> Things:
     alice, here = world.alice, world.engineering
     skill = make_skill(alice, here)

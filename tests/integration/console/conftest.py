@@ -11,6 +11,7 @@ from accounts.models import User
 from agents.models import Agent
 from sessions.models import AgentSession, Mode, SessionEvent, Status
 from tests.declared import make_agent
+from tests.standing import standing
 from tests.world import World, console_of
 
 
@@ -20,7 +21,7 @@ def alice(world: World) -> Client:
     return console_of(world.alice)
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.bob, world.engineering)
 
@@ -86,7 +87,7 @@ def queries(browser: Client, path: str) -> int:
     return len(asked)
 
 
-@pytest.fixture
+@standing
 def session(agent: Agent, world: World) -> AgentSession:
     """A session of Bob's that has said something and called a tool."""
     made = make_session(agent, world.bob)

@@ -8,12 +8,13 @@ from django.test.utils import CaptureQueriesContext
 from approvals import cards, risk
 from approvals.models import ApprovalRequest
 from tests.held import ask_for_agent, builtin, decide, held_agent, make_policy
+from tests.standing import standing
 from tests.world import World, actor_of, api_of, console_of
 
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture
+@standing
 def request_(world: World) -> ApprovalRequest:
     make_policy(world.alice, world.engineering)
     return held_agent(world.bob, world.engineering)

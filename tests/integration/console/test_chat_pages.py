@@ -17,6 +17,7 @@ from sessions.models import AgentSession
 from tests.declared import make_agent, make_live
 from tests.held import held_agent, make_policy
 from tests.integration.console.conftest import make_session, queries, tell, text
+from tests.standing import standing
 from tests.wired import make_managed, wire
 from tests.world import World, console_of
 
@@ -26,7 +27,7 @@ HTMX = {"HX-Request": "true"}
 PROMPT = "Set up a review agent in engineering."
 
 
-@pytest.fixture
+@standing
 def meta(world: World, agent: Agent) -> Agent:
     """The agent, with Powerloom itself as its server `powerloom`."""
     server = make_managed(world.engineering, "powerloom")

@@ -27,7 +27,10 @@ from tests.declared import done, make_live, make_skill, make_version
 from tests.deployed import make_deployment
 from tests.held import held_agent, make_policy
 from tests.integration.console.test_room_pages import make_secret
+from tests.standing import standing
 from tests.world import World, bind, console_of, make_group, make_role, make_token
+
+pytestmark = pytest.mark.usefixtures("things")
 
 CAST = ["alice", "bob", "vera", "eve", "mallory", "-"]
 MEMBERS = [pytest.param("alice", marks=pytest.mark.twice), *CAST[1:]]  # hers are the pages with most in them
@@ -282,7 +285,7 @@ FORM = {  # as a person would fill any of the forms
 }
 
 
-@pytest.fixture(autouse=True)
+@standing
 def held(world: World, agent: Agent, session: AgentSession) -> None:
     make_policy(world.alice, world.engineering)
     held_agent(world.bob, world.engineering, "held")
@@ -304,8 +307,10 @@ def held(world: World, agent: Agent, session: AgentSession) -> None:
     Agent.objects.filter(pk=agent.pk).update(generation=1)  # as the forms say
 
 
-def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
-    things: dict[str, Any] = {
+@standing
+def things(world: World, agent: Agent, session: AgentSession, held: None) -> dict[str, Any]:
+    """What the variable parts of the addresses name."""
+    found: dict[str, Any] = {
         "agent_id": agent.id,
         "session_id": session.id,
         "request_id": ApprovalRequest.objects.get().pk,  # Bob's, for an agent in engineering
@@ -322,7 +327,7 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "pane": "diagnosis",
     }
     skill, credential = Skill.objects.get(), Credential.objects.get()
-    things |= {
+    return found | {
         "server_id": credential.server_id,
         "deployment_id": credential.server.deployment_id,
         "credential_id": credential.id,
@@ -334,6 +339,9 @@ def url_of(name: str, world: World, agent: Agent, session: AgentSession) -> str:
         "version_id": SkillVersion.objects.get().id,
         "grant_id": Binding.objects.get(resource_id=skill.id).id,
     }
+
+
+def url_of(name: str, things: dict[str, Any]) -> str:
     return address_of(name, things, place="/acme/engineering")
 
 
@@ -346,9 +354,9 @@ def test_every_address_stands_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_who_may_open_what(world: World, agent: Agent, session: AgentSession, member: str) -> None:
+def test_who_may_open_what(world: World, things: dict[str, Any], member: str) -> None:
     browser = browser_of(member, world)
-    answers = {name: undone(browser.get, url_of(name, world, agent, session)) for name in READS}
+    answers = {name: undone(browser.get, url_of(name, things)) for name in READS}
     found = {name: answer.status_code for name, answer in answers.items()}
     assert found == {name: statuses[CAST.index(member)] for name, statuses in READS.items()}
     if member == "alice":
@@ -357,11 +365,13 @@ def test_who_may_open_what(world: World, agent: Agent, session: AgentSession, me
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_who_may_do_what(world: World, agent: Agent, session: AgentSession, member: str) -> None:
+def test_who_may_do_what(
+    world: World, agent: Agent, session: AgentSession, things: dict[str, Any], member: str
+) -> None:
     make_live(agent.id, kinds={SyncKind.ENVIRONMENT, SyncKind.CREDENTIAL})
     AgentSession.objects.filter(pk=session.pk).update(status=Status.RUNNING)
     browser, form = browser_of(member, world), form_for(world)
-    answers = {name: undone(browser.post, url_of(name, world, agent, session), form) for name in ACTS}
+    answers = {name: undone(browser.post, url_of(name, things), form) for name in ACTS}
     found = {name: answer.status_code for name, answer in answers.items()}
     assert found == {name: statuses[CAST.index(member)] for name, statuses in ACTS.items()}
     if member == "-":
@@ -388,8 +398,6 @@ def undone(ask: Callable[..., Any], url: str, form: dict[str, Any] | None = None
     return answer
 
 
-def test_nothing_is_done_by_opening_an_address(
-    world: World, alice: Client, agent: Agent, session: AgentSession
-) -> None:
+def test_nothing_is_done_by_opening_an_address(alice: Client, things: dict[str, Any]) -> None:
     acts = [name for name in ACTS if name not in READS]
-    assert {alice.get(url_of(name, world, agent, session)).status_code for name in acts} == {405}
+    assert {alice.get(url_of(name, things)).status_code for name in acts} == {405}

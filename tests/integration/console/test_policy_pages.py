@@ -6,6 +6,7 @@ from django.test import Client
 from approvals.models import ApprovalPolicy
 from tests.held import ask_for_agent, builtin, held_agent, make_policy
 from tests.integration.console.conftest import queries
+from tests.standing import standing
 from tests.world import World, console_of
 
 pytestmark = pytest.mark.once
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.once
 NEW = "/approvals/policies/new"
 
 
-@pytest.fixture
+@standing
 def form(world: World) -> dict[str, str]:
     """A policy as somebody would write it."""
     return {

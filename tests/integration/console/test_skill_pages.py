@@ -15,6 +15,7 @@ from tests.declared import attach, make_agent, make_skill, make_version
 from tests.held import make_policy
 from tests.integration.console.conftest import queries
 from tests.integration.console.test_agent_pages import words
+from tests.standing import standing
 from tests.world import World, console_of
 
 pytestmark = pytest.mark.once
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.once
 PART = {"HX-Request": "true"}
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     return make_skill(world.bob, world.engineering)
 

@@ -125,9 +125,9 @@ def dirty(organization_id: Any, count: int, *, age: int = 0, **columns: Any) -> 
     )
 
 
-def test_ten_thousand_rows_of_a_neighbour_do_not_delay_a_revocation() -> None:
+def test_a_thousand_rows_of_a_neighbour_do_not_delay_a_revocation() -> None:
     mine = new_id()
-    dirty(new_id(), 10_000, age=3600)
+    dirty(new_id(), 1_000, age=3600)
     [revoked] = dirty(mine, 1, remote_id="agent_1", urgency=Urgency.REVOKE)
     taken = claims.claim(START)
     assert taken is not None
@@ -136,7 +136,7 @@ def test_ten_thousand_rows_of_a_neighbour_do_not_delay_a_revocation() -> None:
 
 def test_not_even_when_the_neighbour_spent_the_budget() -> None:
     mine = new_id()
-    dirty(new_id(), 10_000, age=3600, remote_id="agent_0")
+    dirty(new_id(), 1_000, age=3600, remote_id="agent_0")
     while claims.claim(START):
         pass
     [revoked] = dirty(mine, 1, remote_id="agent_1", urgency=Urgency.REVOKE)
@@ -147,7 +147,7 @@ def test_not_even_when_the_neighbour_spent_the_budget() -> None:
 
 def test_a_neighbours_backlog_does_not_delay_an_addition_either() -> None:
     mine = new_id()
-    dirty(new_id(), 10_000, age=3600)
+    dirty(new_id(), 1_000, age=3600)
     dirty(mine, 3)
     taken = claims.claim(START)
     assert taken is not None
@@ -179,5 +179,5 @@ def test_a_claim_costs_the_same_whatever_the_backlog() -> None:
     dirty(mine, 5)
     queries()
     few = queries()
-    dirty(mine, 5_000)
+    dirty(mine, 500)
     assert queries() == few

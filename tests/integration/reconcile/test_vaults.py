@@ -24,16 +24,17 @@ from powerloom.reconcile.status import SyncStatus
 from tests.converging import Runtime, state
 from tests.declared import done, make_agent
 from tests.integration.reconcile.conftest import MovedClock
+from tests.standing import standing
 from tests.wired import make_credential, make_foreign, make_managed, rotate, value_of, wire
 from tests.world import World
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.alice, world.engineering)
 
 
-@pytest.fixture
+@standing
 def parrot(world: World, agent: Agent) -> MCPServer:
     """A managed server that the agent has."""
     server = make_managed(world.engineering)

@@ -11,13 +11,14 @@ from tests.connected import attach_server, make_server
 from tests.database import undone
 from tests.declared import done, make_agent, make_skill, make_version
 from tests.meta import make_meta_agent
+from tests.standing import standing
 from tests.wired import make_managed
 from tests.world import World, api_of, bind, make_user
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@standing
 def meta(world: World) -> Agent:
     return make_meta_agent(world.alice, world.engineering)
 

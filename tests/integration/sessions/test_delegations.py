@@ -30,6 +30,7 @@ from tests.fleet import make_caller
 from tests.held import decide, make_policy
 from tests.meta import Talk, make_meta_agent, make_meta_server, talk
 from tests.routes import TABLE
+from tests.standing import standing
 from tests.waiting_calls import asked, confirmed, of_server
 from tests.wired import value_of
 from tests.world import Api, World, actor_of, api_of, bind, console_of, make_token, make_user
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.django_db
 PROMPT = {"system_prompt": "Find prospects.", "model": "claude-sonnet-4-6"}
 
 
-@pytest.fixture
+@standing
 def meta(world: World) -> Agent:
     return make_meta_agent(world.alice, world.engineering)
 

@@ -31,6 +31,7 @@ from tests.declared import make_agent, make_skill, make_version
 from tests.held import held_agent, make_policy
 from tests.injections import CORPUS, PROMPT, Injection
 from tests.meta import InProcess, Talk, make_meta_agent, talk
+from tests.standing import standing
 from tests.wired import make_credential, value_of, wire
 from tests.world import World, bind, make_ou, make_user
 
@@ -174,7 +175,7 @@ def owned() -> dict[str, set[Any]]:
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture
+@standing
 def stage(world: World) -> Stage:
     return Stage(world)
 

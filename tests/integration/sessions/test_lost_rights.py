@@ -1,6 +1,5 @@
 """What an agent may no longer do it does not go on doing, in a session that is at rest as little as in a new one."""
 
-import pytest
 from django.utils import timezone
 
 from accounts.models import Binding
@@ -11,10 +10,11 @@ from sessions.models import AgentSession, SessionInput
 from tests.connected import attach_server, make_server
 from tests.declared import done, make_agent, make_live, make_skill
 from tests.recorded import ended_session
+from tests.standing import standing
 from tests.world import World, api_of, bind
 
 
-@pytest.fixture
+@standing
 def session(world: World) -> AgentSession:
     """A session at rest of Bob's agent, which has a skill that Bob may use."""
     bind(world.bob, "SkillUser", world.engineering)

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,22 +15,23 @@ from sessions.commands import InvokeAgent
 from sessions.models import AgentSession, SessionInput, Status
 from tests.connected import attach_server, make_server
 from tests.declared import attach, done, make_agent, make_live, make_skill, make_version
+from tests.standing import standing
 from tests.world import World, api_of, bind
 
 
-@pytest.fixture
+@standing
 def skill_right(world: World) -> Binding:
     return bind(world.bob, "SkillUser", world.sales)
 
 
-@pytest.fixture
+@standing
 def skill(world: World) -> Skill:
     skill = make_skill(world.alice, world.sales)
     make_version(world.alice, skill)
     return skill
 
 
-@pytest.fixture
+@standing
 def agent(world: World, skill: Skill, skill_right: Binding) -> Agent:
     """Bob's agent with a skill that he may use."""
     agent = make_agent(world.bob, world.engineering)
@@ -40,12 +40,12 @@ def agent(world: World, skill: Skill, skill_right: Binding) -> Agent:
     return agent
 
 
-@pytest.fixture
+@standing
 def invoke_right(world: World) -> Binding:
     return bind(world.eve, "AgentOperator", world.engineering)
 
 
-@pytest.fixture
+@standing
 def session(world: World, agent: Agent, invoke_right: Binding) -> AgentSession:
     """A running session that Eve began, and nothing unjudged."""
     return begun(world, agent)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,20 +16,21 @@ from sessions.servers import NO_VAULT, standings
 from tests.connected import attach_server, make_server
 from tests.declared import make_agent, make_live
 from tests.recorded import invoked
+from tests.standing import standing
 from tests.world import World
 
 
-@pytest.fixture
+@standing
 def agent(world: World) -> Agent:
     return make_agent(world.bob, world.engineering)
 
 
-@pytest.fixture
+@standing
 def server(world: World) -> MCPServer:
     return make_server(world.engineering)
 
 
-@pytest.fixture
+@standing
 def credential(world: World, agent: Agent, server: MCPServer) -> Credential:
     """The agent's credential for the server, in its vault."""
     credential = attach_server(world.bob, agent, server)
@@ -38,7 +38,7 @@ def credential(world: World, agent: Agent, server: MCPServer) -> Credential:
     return credential
 
 
-@pytest.fixture
+@standing
 def session(world: World, agent: Agent, credential: Credential) -> AgentSession:
     return invoked(agent, world.bob)
 
