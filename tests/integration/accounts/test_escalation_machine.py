@@ -67,6 +67,7 @@ class Escalation(RuleBasedStateMachine):
         self._furnish()
         self.ous = list(OU.objects.filter(organization=self.world.acme).order_by("id"))
         self.tokens: list[str] = []
+        self.allowed: dict[object, set[Right]] = {}
         self.held = self._held()
         self.together = self._together()
 
@@ -254,9 +255,13 @@ class Escalation(RuleBasedStateMachine):
     # --- What must hold
 
     def _rights(self, actor: Actor) -> set[Right]:
+        """What the law says, which is pure: the same grants and narrowing are not judged again after every step."""
         grants = rbac.grants(actor)
-        asked = [(action, ou.path) for action in ACTIONS for ou in self.ous]
-        return {(action, path) for action, path in asked if self._allows(actor, grants, action, path)}
+        known = (tuple(grants), actor.narrowing, actor.token_id is None)
+        if known not in self.allowed:
+            asked = [(action, ou.path) for action in ACTIONS for ou in self.ous]
+            self.allowed[known] = {right for right in asked if self._allows(actor, grants, *right)}
+        return self.allowed[known]
 
     @staticmethod
     def _allows(actor: Actor, grants: list[rbac.Grant], action: str, path: str) -> bool:

@@ -32,16 +32,17 @@ def more_policies(world: World, count: int, *, that_hold: bool = True) -> None:
         make_policy(world.alice, world.root, name=f"off-{number}", is_on=False)
 
 
-@pytest.mark.parametrize("tab", ["to_approve", "mine", "recent"])
-def test_a_list_costs_the_same_however_long_it_is(world: World, tab: str) -> None:
+def test_a_list_costs_the_same_however_long_it_is(world: World) -> None:
     make_policy(world.alice, world.engineering)
     bind(world.bob, "Approver", world.root)
-    caller, counts = api_of(world.bob if tab == "mine" else world.vera), []
-    for number in (1, 4):
+    callers = {"to_approve": api_of(world.vera), "mine": api_of(world.bob), "recent": api_of(world.vera)}
+    counts = []
+    for number in (1, 3):
         for index in range(number):
             decide(world.vera, held_agent(world.bob, world.engineering, f"decided-{number}-{index}"), "reject")
             held_agent(world.bob, world.engineering, f"waits-{number}-{index}")
-        counts.append(queries_of(partial(caller.get, "/approvals", {"tab": tab})))
+        asked = {tab: partial(caller.get, "/approvals", {"tab": tab}) for tab, caller in callers.items()}
+        counts.append({tab: queries_of(ask) for tab, ask in asked.items()})
         more_policies(world, 1 if number == 1 else 0)
     assert counts[0] == counts[1]
 

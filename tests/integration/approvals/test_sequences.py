@@ -91,7 +91,7 @@ def yeses(request: ApprovalRequest) -> int:
     return request.decisions.filter(verdict=Verdict.APPROVE).count()
 
 
-@settings(max_examples=fewer(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=fewer(12), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(quorum=st.integers(1, 2), steps=steps)
 def test_nothing_is_applied_twice_or_without_the_right_of_that_moment(
     world: World, quorum: int, steps: list[tuple[str, int]]

@@ -372,10 +372,10 @@ def test_what_expires_leaves_the_vault_by_itself(
     assert len(in_vault(cma)) == 1
 
 
-def test_a_revocation_does_not_wait_for_anothers_ten_thousand(
+def test_a_revocation_does_not_wait_for_anothers_thousand(
     cma: Runtime, held: Credential, world: World, clock: MovedClock
 ) -> None:
-    many = [SyncState(kind="agent", object_id=new_id(), organization_id=world.zeta.id) for _ in range(10_000)]
+    many = [SyncState(kind="agent", object_id=new_id(), organization_id=world.zeta.id) for _ in range(1_000)]
     SyncState.objects.bulk_create(many)
     remote_id = state("credential", held.id).remote_id
     done(DeleteCredential(credential_id=held.id), world.alice)
