@@ -93,8 +93,7 @@ def makers_of(item: pytest.Item) -> Makers:
 
 
 def asks_database(item: pytest.Item) -> bool:
-    marked = item.get_closest_marker("django_db") is not None
-    return marked or not {"db", "committed_db", "django_db_setup", "django_db_blocker"}.isdisjoint(fixtures_of(item))
+    return item.get_closest_marker("django_db") is not None or not {"db", "committed_db"}.isdisjoint(fixtures_of(item))
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

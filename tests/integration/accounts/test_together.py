@@ -24,7 +24,7 @@ from powerloom.kernel.refs import Actor
 from tests.conftest import fewer
 from tests.database import undone
 from tests.together import run
-from tests.world import World, actor_of, bind, make_group, make_ou, make_user, make_world
+from tests.world import World, actor_of, bind, make_group, make_ou, make_user
 
 ROLES = ("OrgAdmin", "OUAdmin", "AgentViewer", "GroupAdmin")
 SAID = ("principal_id", "role_id", "scope_ou_id", "decision_type")
@@ -41,9 +41,8 @@ asked = st.one_of(st.lists(st.one_of(added, bound), min_size=2, max_size=8), *of
 class Place:
     """A tree with people and groups, and commands about them by numbers, modulo how many there are."""
 
-    def __init__(self) -> None:
-        self.world = make_world()
-        world = self.world
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.groups = [make_group(ou, f"g{at}") for at, ou in enumerate((world.root, *[world.engineering] * 3))]
         self.people = [world.alice, world.bob, world.eve, make_user("zoe@acme.example", home=world.platform)]
         self.ous = [world.root, world.engineering, world.platform]
@@ -94,13 +93,17 @@ def outcome(commands: Sequence[Command], actor: Actor, *, together: bool) -> Any
         )
 
 
+@pytest.fixture
+def place(world: World) -> Place:
+    return Place(world)
+
+
 @given(before=there, said=asked, by=number)
-@settings(max_examples=fewer(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memberships_and_bindings_meet_together_what_they_meet_alone(
-    db: None, before: list[Any], said: list[Any], by: int
+    place: Place, before: list[Any], said: list[Any], by: int
 ) -> None:
     with undone():
-        place = Place()
         admin = actor_of(place.world.alice)
         run([place.command(each) for each in before], admin, together=True)
         # Neighbors of one type are what is taken together.
@@ -108,7 +111,7 @@ def test_memberships_and_bindings_meet_together_what_they_meet_alone(
         actor = actor_of(one([place.world.alice, place.world.bob], by))
         found, alone = (outcome(commands, actor, together=together) for together in (True, False))
         # Together, sight is what it was before the set, as rights always are; alone, who gave it up sees no more.
-        assume(not {place for place, (error, _) in alone[0].items() if error is NotFound} - found[0].keys())
+        assume(not {at for at, (error, _) in alone[0].items() if error is NotFound} - found[0].keys())
         assert found == alone
 
 
