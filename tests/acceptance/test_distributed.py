@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.core.management import call_command
 from rich.console import Console
 
 from powerloom.kernel.tls import trust
@@ -46,9 +47,6 @@ class Processes:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-
-    def run(self, *command: str) -> None:
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=self.environment, check=True)
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
@@ -92,8 +90,8 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
 
 
 def start_all(processes: Processes, url: str) -> None:
-    processes.run("manage.py", "create_organization", devorg.NAME, "--admin-email", devorg.ADMIN)
-    processes.run("manage.py", "grant_file_root", devorg.NAME, str(ROOT))
+    call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, verbosity=0)
+    call_command("grant_file_root", devorg.NAME, str(ROOT), verbosity=0)
     port = url.rpartition(":")[2]
     processes.start("web", "manage.py", "web", "--port", port, POWERLOOM_DELEGATION_KEY="the web processes' own")
     processes.start("fleet", "manage.py", "fleet")
