@@ -8,16 +8,17 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.models import User
 from accounts.tokens import sign_in_token
+from powerloom.kernel.pageless import PagelessCommand
 from powerloom.run import bootstrap
 from powerloom.run.bootstrap import Bootstrap, BootstrapFailed, Wanted
 from powerloom.web.text import visible
 
 
-class Command(BaseCommand):
+class Command(PagelessCommand):
     help = "Deploy Powerloom's own MCP server, and create the agent that uses it. Running it twice changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
