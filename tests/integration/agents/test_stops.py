@@ -17,6 +17,8 @@ from tests.standing import standing
 from tests.wired import make_credential, make_foreign
 from tests.world import World, api_of
 
+pytestmark = pytest.mark.usefixtures("agent")
+
 PARKED = {"parked_at": timezone.now(), "attempts": 10, "last_error": "the model is not known"}
 
 

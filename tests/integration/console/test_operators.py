@@ -19,6 +19,8 @@ from powerloom.kernel.errors import NotFound
 from sessions.models import AgentSession
 from tests.world import World, actor_of, api_of, console_of
 
+pytestmark = pytest.mark.usefixtures("session")
+
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 IDS = [model._meta.label for model in MODELS]
 

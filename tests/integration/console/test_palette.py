@@ -14,7 +14,7 @@ from tests.held import held_agent, make_policy
 from tests.integration.console.conftest import queries
 from tests.world import World, console_of, make_group
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("session")]
 
 
 def found(client: Client, text: str) -> list[str]:

@@ -20,6 +20,8 @@ from tests.recorded import ended_session, event, invoked, live_agent_elsewhere, 
 from tests.refusals import code
 from tests.world import Api, World, api_of, bind, make_token, make_user
 
+pytestmark = pytest.mark.usefixtures("agent")
+
 
 def listed(response: Any) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(response.getvalue())

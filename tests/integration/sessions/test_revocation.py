@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,6 +18,8 @@ from tests.connected import attach_server, make_server
 from tests.declared import attach, done, make_agent, make_live, make_skill, make_version
 from tests.standing import standing
 from tests.world import World, api_of, bind
+
+pytestmark = pytest.mark.usefixtures("session")
 
 
 @standing

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -18,6 +19,8 @@ from tests.declared import make_agent, make_live
 from tests.recorded import invoked
 from tests.standing import standing
 from tests.world import World
+
+pytestmark = pytest.mark.usefixtures("session")
 
 
 @standing
