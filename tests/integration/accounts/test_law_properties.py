@@ -193,7 +193,7 @@ def explained(actor: Actor, ou: OU) -> dict[str, Any]:
 
 
 @given(plan=plans)
-@settings(max_examples=fewer(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(18), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_way_of_asking_gives_the_answer_of_the_law(db: None, plan: Plan) -> None:
     """The explanation too, which has one deciding fact, and a remedy for every no."""
     with undone():

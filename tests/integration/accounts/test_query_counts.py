@@ -37,7 +37,7 @@ def counted(api: Api, path: str, ou: OU) -> int:
 def grow(world: World) -> OU:
     """Make the organization deeper and fuller, and everybody's rights more."""
     ou = world.platform
-    for level in range(12):
+    for level in range(6):
         ou = make_ou(ou, f"deep{level}")
         group = make_group(ou, f"g{level}", world.bob)
         role = make_role(world.acme, f"Role{level}", "agent:read", "secret:read")
