@@ -99,7 +99,7 @@ def place(world: World) -> Place:
 
 
 @given(before=there, said=asked, by=number)
-@settings(max_examples=fewer(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=fewer(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memberships_and_bindings_meet_together_what_they_meet_alone(
     place: Place, before: list[Any], said: list[Any], by: int
 ) -> None:

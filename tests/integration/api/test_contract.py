@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -155,12 +156,18 @@ class Page(HTMLParser):
         self.text += data
 
 
+@cache
+def docs() -> Page:
+    answer = Client(headers={"host": "localhost"}).get("/api/docs")
+    assert answer.status_code == 200
+    return Page(answer.content.decode())
+
+
 class TestDocs:
     @pytest.fixture
     def page(self, db: None) -> Page:
-        answer = Client(headers={"host": "localhost"}).get("/api/docs")
-        assert answer.status_code == 200
-        return Page(answer.content.decode())
+        """The page, which is the same for everybody."""
+        return docs()
 
     def test_every_route_is_on_the_page(self, page: Page) -> None:
         for method, path, operation in operations():
