@@ -19,23 +19,23 @@ from xdist.scheduler import LoadScopeScheduling
 pytest_plugins = ["tests.browser", "tests.database", "tests.shop", "tests.foreign", "tests.world"]
 
 # What the second run looks at again, besides whatever commits for real, races or starts processes, and what is marked
-# `twice`: SQL of our own (triggers, closures, chains), what the bus and the lists promise, sets, and the reconciler.
-# All else asks the database by Django's own words, and the two tables of routes and pages ask each such question there.
+# `twice`: SQL of our own (triggers, closures, chains, budgets), what the bus and the lists promise, and sets. All else
+# asks the database by Django's own words, and the two tables of routes and pages ask each such question there.
 TWICE = (
     "acceptance",
     "integration/audit",
     "integration/commands",
-    "integration/web",
+    "integration/web/test_lists.py",
     "integration/manifests",
-    "integration/reconcile",
+    "integration/reconcile/test_budget.py",
+    "integration/reconcile/test_converging.py",
+    "integration/reconcile/test_sweep.py",
     "integration/test_databases.py",
     "integration/accounts/test_law_properties.py",
     "integration/accounts/test_together.py",
     "integration/accounts/test_access_api.py",
-    "integration/agents/test_agents_api.py",
     "integration/agents/test_together.py",
     "integration/api/test_audit_api.py",
-    "integration/sessions/test_api.py",
 )
 LONG = (
     "acceptance",

@@ -15,6 +15,8 @@ from typing import Any  # Slack's JSON
 import httpx
 from django.conf import settings
 
+from powerloom.kernel.tls import trust
+
 TIMEOUT = 10.0  # seconds, of one request from its beginning to the end of the answer
 MOST_WAITING = 10.0  # seconds that one call spends waiting because Slack said so
 MOST_BYTES = 4 * 1024 * 1024
@@ -63,7 +65,9 @@ class SlackApi:
         if not A_TOKEN.fullmatch(token):
             raise Failed("The secret does not hold a Slack token.")
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=PLAIN)
+            self._client = httpx.AsyncClient(
+                verify=trust(), timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=PLAIN
+            )
         return Slack(self._client, token)
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from rich.markup import escape
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from powerloom.kernel.tls import trust
 from powerloom.run import devorg
 from powerloom.run.bootstrap import Bootstrap, BootstrapFailed, Wanted
 from powerloom.web.text import visible
@@ -51,7 +52,7 @@ class Story:
         self.patience = patience
         self.console = console
         self._step = "start"
-        self._api = httpx.Client(base_url=f"{url}/api", timeout=30, trust_env=False)
+        self._api = httpx.Client(base_url=f"{url}/api", timeout=30, trust_env=False, verify=trust())
         self._ous: dict[str, str] = {}
         self._started = time.monotonic()
 

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from agents.fleet_client import credential
 from powerloom.kernel.ids import new_id
+from powerloom.kernel.tls import trust
 
 TIMEOUT = 20.0  # seconds, of one request
 EXCHANGE = "/auth/delegations/exchange"
@@ -72,7 +73,9 @@ class Api:
     ) -> Reply:
         """Make one request. Raises `Refused` and `Unreachable`."""
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, transport=self._transport)
+            self._client = httpx.AsyncClient(
+                verify=trust(), timeout=TIMEOUT, trust_env=False, transport=self._transport
+            )
         request_id = f"meta_{new_id().hex}"
         headers = {"authorization": f"Bearer {bearer}", "x-request-id": request_id}
         try:
