@@ -89,7 +89,9 @@ SYSTEM_ACTIONS = frozenset(
 
 
 def grants(actor: Actor, actions: Sequence[str] | None = None) -> list[Grant]:
-    """Load in one query every live binding that speaks for the actor, or only those about `actions`."""
+    """Load every live binding that speaks for the actor, or only those about `actions`: one query, and one more where
+    roles are custom.
+    """
     return grants_of(actor.principal_id, actor.organization_id, actions)
 
 
@@ -191,7 +193,7 @@ def _is_beyond_token(actor: Actor, action: str) -> bool:
 
 
 def may(actor: Actor, action: str, ou_path: str, resource_id: UUID | None = None) -> Decision:
-    """Decide one question outside the write path; one query."""
+    """Decide one question outside the write path; one query, and one more where roles are custom."""
     if narrowed(actor, action, ou_path):
         return NARROWED
     return decide(grants(actor, [action]), action, ou_path, resource_id)

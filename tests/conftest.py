@@ -127,7 +127,7 @@ def sharing(file: str) -> str:
 
 
 class ByProduct(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """Hands a worker a whole file, and all the files of a folder that share one product."""
+    """Hands a worker a file or class, as loadscope does, and all the files of a folder that share one product."""
 
     def _split_scope(self, nodeid: str) -> str:
         return sharing(nodeid.partition("::")[0]) or str(super()._split_scope(nodeid))

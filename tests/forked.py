@@ -52,9 +52,10 @@ class Forked:
         asked = {"arguments": arguments, "files": [str(path) for path in (stdin, stdout, stderr)]}
         self._loaded.stdin.write(f"{json.dumps(asked)}\n")
         self._loaded.stdin.flush()
-        status = int(self._loaded.stdout.readline())
+        answer = self._loaded.stdout.readline()
+        assert answer, f"{self._script} does not load: {self._loaded.wait()}"
         return subprocess.CompletedProcess(
-            [str(self._script), *arguments], status, stdout.read_text(), stderr.read_text()
+            [str(self._script), *arguments], int(answer), stdout.read_text(), stderr.read_text()
         )
 
 
@@ -62,7 +63,9 @@ def serve(script: str, module: str, seconds: int) -> None:
     """Load the module, then answer each line of standard input with the exit status of the run that it asks for."""
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     sys.path[0] = str(Path(script).parent)  # as if Python had been given the script and not this file
+    signal.alarm(seconds)
     import_module(module)
+    signal.alarm(0)
     for line in requests:
         asked = json.loads(line)
         child = os.fork()

@@ -40,9 +40,12 @@ class Weave:
     @contextmanager
     def loaded(self) -> Iterator[None]:
         """Load the client once for all commands of the block."""
-        with Forked(WEAVE, "loomcli.cli", self._environment, seconds=SECONDS) as self._loaded:
-            yield
-        self._loaded = None
+        with Forked(WEAVE, "loomcli.cli", self._environment, seconds=SECONDS) as loaded:
+            self._loaded = loaded
+            try:
+                yield
+            finally:
+                self._loaded = None
 
     def __call__(self, *arguments: str) -> str:
         """Run one command that must succeed, and return what it printed."""

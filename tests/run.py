@@ -11,10 +11,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from types import FrameType
 
 from tests.migrated import migrating
-from tests.servers import dying_with_us, servers
+from tests.servers import NoServerError, dying_with_us, servers
 
 # One worker more than CI has processors, since some tests wait. In our own order (see `pytest_collection_modifyitems`):
 # xdist would begin the files of few but long tests last.
@@ -24,7 +25,12 @@ NOTHING_COLLECTED = 5  # pytest's exit status
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, leave)
-    with servers() as private, migrating(private.database_url) as template:
+    with ExitStack() as stack:
+        try:
+            private = stack.enter_context(servers())
+        except NoServerError as error:
+            return pytest(arguments, {}) or sys.exit(f"No second run: {error}")
+        template = stack.enter_context(migrating(private.database_url))
         first = pytest(arguments, {})
         there = {"DATABASE_URL": private.database_url, "REDIS_URL": private.redis_url, "TEMPLATE_DATABASE": template()}
         second = pytest(arguments, {**there, "SECOND_RUN": "1"})

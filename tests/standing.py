@@ -30,18 +30,18 @@ def standing(make: Callable[P, T]) -> Callable[P, T]:
     """Make a fixture of what the function makes of rows."""
     name, needs = make.__name__, [*signature(make).parameters]
 
-    def fixture(found: dict[str, Any], db: None, **needed: Any) -> Any:
-        return found[name] if name in found else cast("Callable[..., T]", make)(**needed)
+    def fixture(standing_here: dict[str, Any], db: None, **needed: Any) -> Any:
+        return standing_here[name] if name in standing_here else cast("Callable[..., T]", make)(**needed)
 
     fixture.__doc__, fixture.__module__ = make.__doc__, make.__module__
-    parameters = [Parameter(one, Parameter.KEYWORD_ONLY) for one in ("found", "db", *needs)]
+    parameters = [Parameter(one, Parameter.KEYWORD_ONLY) for one in ("standing_here", "db", *needs)]
     fixture.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # pytest reads what it asks for here
     fixture.makes = make  # type: ignore[attr-defined]  # for `makers`
     return cast("Callable[P, T]", pytest.fixture(name=name)(fixture))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ground(request: pytest.FixtureRequest) -> Iterator[bytes]:
+def standing_rows(request: pytest.FixtureRequest) -> Iterator[bytes]:
     """What all of the module begins with, pickled together, so that what belongs together stays so."""
     wanted = makers([item for item in request.session.items if item.path == request.path])
     if not wanted:
@@ -64,9 +64,9 @@ def ground(request: pytest.FixtureRequest) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def found(ground: bytes) -> dict[str, Any]:
+def standing_here(standing_rows: bytes) -> dict[str, Any]:
     """What stands for this test."""
-    return cast("dict[str, Any]", pickle.loads(ground))  # noqa: S301 - of our own making
+    return cast("dict[str, Any]", pickle.loads(standing_rows))  # noqa: S301 - of our own making
 
 
 def make_one(name: str, wanted: Makers, made: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ def test_verify_and_export_end_as_their_status_says(
     assert status == 0, said
     assert f"acme ({ACME}): 3 entries, intact, signed up to 3" in said
     export = tmp_path / "trail.jsonl"
-    call_command("export_audit", output=export)
+    assert manage(environment, "export_audit", "--output", str(export))[0] == 0
     public = committed_db.folder / "audit" / "head.pub"
     offline = [sys.executable, "-m", "powerloom.audit.offline", str(export), "--public-key", str(public)]
     assert subprocess.run(offline, cwd=ROOT, env={}, check=False).returncode == 0

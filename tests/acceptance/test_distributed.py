@@ -48,6 +48,9 @@ class Processes:
                 stderr=subprocess.STDOUT,
             )
 
+    def run(self, *command: str) -> None:
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=self.environment, check=True)
+
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
         process.kill()
@@ -90,7 +93,7 @@ def parts(committed_db: Committed, tmp_path: Path) -> Iterator[tuple[Processes, 
 
 
 def start_all(processes: Processes, url: str) -> None:
-    call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, verbosity=0)
+    processes.run("manage.py", "create_organization", devorg.NAME, "--admin-email", devorg.ADMIN)
     call_command("grant_file_root", devorg.NAME, str(ROOT), verbosity=0)
     port = url.rpartition(":")[2]
     processes.start("web", "manage.py", "web", "--port", port, POWERLOOM_DELEGATION_KEY="the web processes' own")

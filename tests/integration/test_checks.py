@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.checks import Tags
+from django.core.checks.registry import registry
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from powerloom.checks import development_stays_home, head_key_is_out_of_reach, refuse_to_start, write_path_is_whole
+from powerloom.kernel.pageless import PagelessCommand
 
 ROOT = Path(__file__).parents[2]
 GOOD_KEY = "k3y-" * 12
@@ -52,6 +55,12 @@ def test_a_development_key_stops_the_start(key: str) -> None:
 def test_debug_stops_the_start_outside_development() -> None:
     with override_settings(DEBUG=True, DEV_MODE=False, SECRET_KEY=GOOD_KEY):
         assert ids([*development_stays_home()]) == ["powerloom.E002"]
+
+
+def test_a_command_without_pages_leaves_out_no_check_but_of_pages_and_of_what_serves_them() -> None:
+    asked = set(PagelessCommand.requires_system_checks)
+    left_out = {tag for check in registry.get_checks() if asked.isdisjoint(check.tags) for tag in check.tags}
+    assert left_out <= {Tags.urls, Tags.admin, Tags.staticfiles, Tags.compatibility, Tags.commands, Tags.database}
 
 
 def test_distributed_the_secret_key_is_not_made_by_each_process() -> None:

@@ -56,7 +56,7 @@ def acting(page: str) -> list[str]:
 
 
 def test_hostile_words_do_nothing_anywhere(world: World, alice: Client) -> None:
-    pages = ["/", "/agents", "/sessions", "/audit"]
+    pages = ["/agents", "/sessions", "/audit"]
     for number, words in enumerate(CORPUS):
         said = {"display_name": words[:250], "description": words, "system_prompt": words, "model": words}
         agent = make_agent(world.bob, world.engineering, f"agent-{number}", **said)
@@ -66,6 +66,7 @@ def test_hostile_words_do_nothing_anywhere(world: World, alice: Client) -> None:
         of_session = reverse("sessions:detail", args=[session.id])
         pages += [of_agent, f"{of_agent}?tab=prompt", f"{of_agent}?tab=versions", of_session]
         pages += [f"{of_session}?view=events&event=3", f"{of_session}/events/6", f"{of_session}/news?after_seq=0"]
+        assert acting(alice.get("/").content.decode()) == [], "the newest stand on the overview"
     for path in pages:
         answer = alice.get(path)
         assert answer.status_code == 200, path

@@ -125,9 +125,9 @@ def dirty(organization_id: Any, count: int, *, age: int = 0, **columns: Any) -> 
     )
 
 
-def test_a_thousand_rows_of_a_neighbour_do_not_delay_a_revocation() -> None:
+def test_ten_thousand_rows_of_a_neighbour_do_not_delay_a_revocation() -> None:
     mine = new_id()
-    dirty(new_id(), 1_000, age=3600)
+    dirty(new_id(), 10_000, age=3600)
     [revoked] = dirty(mine, 1, remote_id="agent_1", urgency=Urgency.REVOKE)
     taken = claims.claim(START)
     assert taken is not None

@@ -367,7 +367,7 @@ def test_whoever_swaps_links_and_renames_gets_nothing_from_outside(place: Path, 
                 seen[0] += 1
             except Refused:
                 refused[0] += 1
-        return min(seen[0], refused[0]) >= 80 and min(swaps) >= 80
+        return min(seen[0], refused[0]) >= 150 and min(swaps) >= 150
 
     try:
         until(round_of_calls, within=60, what="both sides of the race to have been seen often")
