@@ -42,9 +42,9 @@ from accounts.principals import enroll
 from accounts.roles import builtin_id
 from accounts.tokens import actor_of_user, mint, sign_in_token
 from powerloom.kernel.refs import Actor
-from tests.standing import found, ground, standing
+from tests.standing import standing, standing_here, standing_rows
 
-__all__ = ["found", "ground"]  # fixtures under the cast
+__all__ = ["standing_here", "standing_rows"]  # fixtures under the cast
 
 PASSWORD = "correct horse battery staple"
 
