@@ -34,7 +34,7 @@ help: ## Show this list
 up: $(RUNTIME) ## Set up and run on this machine: PORT=8000, ONCE=1 to stop after the story, POWERLOOM_HOME=folder
 	@exec $(BIN)/python manage.py up
 
-test: $(DEV) ## Run the suite on SQLite, and beside it on PostgreSQL with Redis: ARGS='tests/unit -k chain', ARGS=--whole
+test: $(DEV) ## Run the suite on SQLite, then on PostgreSQL with Redis: ARGS='tests/unit -k chain', ARGS=--whole
 	@exec $(BIN)/python -m tests.run $(ARGS)
 
 lint: $(DEV) ## Run every check of the sources; all of them, even when one fails

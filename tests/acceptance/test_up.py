@@ -96,6 +96,7 @@ def again(cut: Cut, home: Path) -> Again:
     path = f"/sessions/{cut.session}"
     with product(home) as up:
         up.wait_told("Serving on")
+        told = up.output()  # before the one that is kept out writes to the same file
         with up.client("admin@dev.local") as api:
             agents = reviewers(api)
             rows = api.get("/sessions", params={"agent_id": agents[0]["id"]}).json()
@@ -103,7 +104,7 @@ def again(cut: Cut, home: Path) -> Again:
             went_on, events = api.get(path).json(), api.get(f"{path}/events", params={"limit": 500}).json()
         with product(home, "--skip-checks") as second:
             kept_out = Run(second.process.wait(30), second.output())
-        run = stopped(up, signal.SIGTERM)
+        run = stopped(up, signal.SIGTERM)._replace(told=told)
     return Again(run, agents, {row["id"] for row in rows}, went_on, events, kept_out)
 
 
