@@ -13,6 +13,7 @@ What is made this way asks for nothing but other standing fixtures: settings and
 
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from inspect import Parameter, Signature, signature
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -49,18 +50,15 @@ def standing_rows(request: pytest.FixtureRequest) -> Iterator[bytes]:
         return
     request.getfixturevalue("django_db_setup")
     blocker: DjangoDbBlocker = request.getfixturevalue("django_db_blocker")
-    block, made = undone(), dict[str, Any]()
-    with blocker.unblock():
-        block.__enter__()
-        try:
-            for name in wanted:
-                make_one(name, wanted, made)
-        except BaseException:
-            block.__exit__(None, None, None)
-            raise
+    made: dict[str, Any] = {}
+    with blocker.unblock(), ExitStack() as stack:
+        stack.enter_context(undone())
+        for name in wanted:
+            make_one(name, wanted, made)
+        block = stack.pop_all()  # it stays open for the tests of the module
     yield pickle.dumps(made)
     with blocker.unblock():
-        block.__exit__(None, None, None)
+        block.close()
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def frames(url: str) -> list[dict[str, Any]]:
     found = []
     with connect(url, proxy=None) as socket, suppress(ConnectionClosedError):  # a refusal closes with a code
         for text in socket:
-            found.append(json.loads(text))  # noqa: PERF401  what came before the refusal is kept
+            found.append(json.loads(text))  # noqa: PERF401 - what came before the refusal is kept
     return found
 
 
