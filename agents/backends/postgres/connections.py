@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from agents.backends.base import Served, Unfit
 from agents.backends.postgres.address import Address, address_of
-from agents.backends.postgres.lines import Connection, cut_after, cut_beyond
+from agents.backends.postgres.lines import Connection, cut_after, cut_beyond, refused_beyond
 from agents.backends.postgres.rows import ADAPTERS
 from agents.mcp.postgres.template import PostgresConfig, PostgresPolicy
 from powerloom.web import egress
@@ -144,9 +144,15 @@ class Connections:
             try:
                 timeout = served.config.statement_timeout_seconds
                 connection = await self._begun(pool, _opening(timeout, writes=writes))
-                with cut_beyond(self._most, connection), cut_after(timeout + PATIENCE, connection):
-                    yield connection
-                    await connection.execute("COMMIT" if writes else "ROLLBACK")
+                with cut_after(timeout + PATIENCE, connection):
+                    with refused_beyond(self._most, connection):
+                        yield connection
+                        if not writes:
+                            await connection.execute("ROLLBACK")
+                    if writes:
+                        # One that was cut may have happened: its caller is not told that it was refused.
+                        with cut_beyond(self._most, connection):
+                            await connection.execute("COMMIT")
             finally:
                 pool.busy -= 1
                 await self._give_back(served.deployment_id, pool, connection)

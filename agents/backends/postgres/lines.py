@@ -37,23 +37,33 @@ def cut_after(seconds: float, connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def cut_beyond(most: int, connection: Connection) -> Iterator[None]:
-    """End a connection under a block that is sent more bytes than this. Raises `Flooded`.
+def cut_beyond(most: int, connection: Connection) -> Iterator[Flood]:
+    """End a connection under a block that is sent more bytes than this.
 
     A value comes as a whole and may have a gigabyte, made of a short statement; so they are counted where they arrive.
     """
-    flood = _Flood(connection, most)
+    flood = Flood(connection, most)
     try:
-        yield
-    except psycopg.Error:
-        if flood.is_over:
-            raise Flooded from None
-        raise
+        yield flood
     finally:
         flood.timer.cancel()
 
 
-class _Flood:
+@contextmanager
+def refused_beyond(most: int, connection: Connection) -> Iterator[None]:
+    """As `cut_beyond`, and raises `Flooded`: also when all of it came between two looks."""
+    with cut_beyond(most, connection) as flood:
+        try:
+            yield
+        except psycopg.Error:
+            if flood.is_over:
+                raise Flooded from None
+            raise
+        if flood.is_over or flood.is_beyond():
+            raise Flooded
+
+
+class Flood:
     """Looks again and again until there was too much, or its timer is cancelled."""
 
     def __init__(self, connection: Connection, most: int) -> None:
@@ -65,10 +75,14 @@ class _Flood:
     def _wait(self) -> None:
         self.timer = asyncio.get_running_loop().call_later(LOOK, self._look)
 
+    def is_beyond(self) -> bool:
+        """Tell whether there was too much."""
+        return not self.connection.closed and _received(self.connection) > self.most
+
     def _look(self) -> None:
         if self.connection.closed:
             return
-        if _received(self.connection) > self.most:
+        if self.is_beyond():
             self.is_over = True
             _cut(self.connection)
         else:

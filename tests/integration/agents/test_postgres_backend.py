@@ -13,6 +13,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 
 from agents.backends.base import Answer, Served
+from agents.backends.postgres import lines
 from agents.backends.postgres.backend import PostgresBackend
 from agents.backends.postgres.connections import MOST, Connections
 from agents.backends.postgres.lines import cut_after
@@ -265,7 +266,11 @@ ASKED = ["SELECT ", "INSERT INTO events (id) VALUES (7000) RETURNING "]
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a connection received")
 @pytest.mark.parametrize("sql", [before + HUGE for before in ASKED], ids=["reading", "writing"])
-async def test_a_value_too_large_to_hold_is_cut_while_it_comes(shop: Shop, sql: str) -> None:
+@pytest.mark.parametrize("look", [lines.LOOK, 60], ids=["while it comes", "when it has come"])
+async def test_a_value_too_large_to_hold_is_cut_and_nothing_is_written(
+    shop: Shop, sql: str, look: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LOOK", look)
     backend = PostgresBackend(Connections(most=1024 * 1024))
     served = shop.served("writer", deny_mutation_keywords=False)
     answer = await call(backend, served, "query", sql=sql)
