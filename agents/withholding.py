@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any  # rows of two models
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from agents import access_watch, convergence, lending
@@ -120,14 +120,15 @@ def _unlent(loan: Loan, organization_id: UUID) -> set[Pair]:
 
 
 def _allowed_again(loan: Loan, organization_id: UUID) -> set[Pair]:
-    attached = loan.attachment.objects.filter(
-        agent_id=OuterRef("agent_id"), **{f"{loan.column}_id": OuterRef(f"{loan.column}_id")}
-    )
-    rows = _rows(loan).filter(Exists(attached), agent__organization_id=organization_id, agent__archived_at__isnull=True)
+    rows = _rows(loan).filter(agent__organization_id=organization_id, agent__archived_at__isnull=True)
     held_back = rows.select_related("agent").only("id", f"{loan.column}_id", *(f"agent__{name}" for name in ACTING))
-    asked = {(one.agent_id, one.thing): acting_principal_id(one.agent) for one in held_back}
-    refused = lending.refused(loan, ((principal, thing) for (_, thing), principal in asked.items()))
-    return {pair for pair, principal in asked.items() if (principal, pair[1]) not in refused}
+    acting = {(one.agent_id, one.thing): acting_principal_id(one.agent) for one in held_back}
+    if not acting:
+        return set()
+    attached = loan.attachment.objects.filter(agent_id__in={agent for agent, _ in acting})
+    asked = acting.keys() & set(attached.values_list("agent_id", f"{loan.column}_id"))
+    refused = lending.refused(loan, ((acting[pair], pair[1]) for pair in asked))
+    return {pair for pair in asked if (acting[pair], pair[1]) not in refused}
 
 
 def _forget(loan: Loan, pairs: Collection[Pair]) -> None:

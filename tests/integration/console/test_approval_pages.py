@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from approvals import cards, risk
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, Demand
 from tests.held import ask_for_agent, builtin, decide, held_agent, make_policy
 from tests.standing import standing
 from tests.world import World, actor_of, api_of, console_of
@@ -43,6 +43,13 @@ def test_the_inbox_shows_what_waits_and_for_whom(world: World, request_: Approva
     assert "Nothing waits for you." in text(console_of(world.alice), "/approvals")
     assert "agent:create code-reviewer" in text(console_of(world.bob), "/approvals?tab=mine")
     assert vera.get("/approvals?tab=nothing").status_code == 404
+
+
+def test_where_nothing_is_held_nobody_is_asked_whom_the_demands_name(world: World) -> None:
+    vera = console_of(world.vera)
+    with CaptureQueriesContext(connection) as queries:
+        assert text(vera, "/approvals/count").strip() == ""
+    assert not [query["sql"] for query in queries if Demand._meta.db_table in query["sql"]]
 
 
 def test_a_reviewer_sees_all_of_it_and_decides_with_a_reason(world: World, request_: ApprovalRequest) -> None:
