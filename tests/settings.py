@@ -5,12 +5,9 @@ first. What child processes inherit is therefore safe too: none of them ever tou
 """
 
 import atexit
-import gc
 import os
 import shutil
 import tempfile
-
-gc.set_threshold(50_000, 20, 50)  # to look for cycles as often as a server does would take a twelfth of the time
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 FOLDER = tempfile.mkdtemp(prefix=f"powerloom-tests-{WORKER}-")
