@@ -14,6 +14,8 @@ from django.utils.module_loading import import_string
 from powerloom.checks import refuse_to_start
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "powerloom.settings")
+# A worker would load every page for checks whose result Celery throws away; what must stop it is in `check_first`.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("powerloom")
 app.config_from_object("django.conf:settings", namespace="CELERY")
