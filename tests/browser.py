@@ -51,7 +51,7 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser) -> Iterator[Page]:
     """A page without cookies; what goes wrong on it unseen is shown at the end of its test."""
     wrong: list[str] = []
-    with chromium.new_context() as context:
+    with chromium.new_context(reduced_motion="reduce") as context:  # what moves is drawn sixty times a second
         context.set_default_timeout(PATIENCE * 1000)
         context.on("weberror", lambda error: wrong.append(str(error.error)))
         context.on("console", lambda message: wrong.extend(refusals(message)))

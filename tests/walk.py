@@ -19,8 +19,18 @@ PLACE, ELSEWHERE = "/dev-org/engineering", "/dev-org/sales"
 WIDTHS = (360, 768, 1600)
 SERIOUS = ("serious", "critical")
 # The themes differ in nothing but colors. The frame is the same on every page: the first is enough. So are some rows of
-# a table, and some lines of a JSON tree.
-SAME = ("#rail", "#palette", "#keys", "tr:nth-child(n+7)", ".json li:nth-child(n+7)", ".turn > .event:nth-child(n+9)")
+# a table and some of its cells, some lines of a JSON tree, and some groups of choices.
+SAME = (
+    "#rail",
+    "#palette",
+    "#keys",
+    "datalist",
+    "tr:nth-child(n+7)",
+    ":is(td, th):nth-child(n+10)",
+    ".json li:nth-child(n+7)",
+    ".turn > .event:nth-child(n+7)",
+    ".choices-by-group > details:nth-child(n+5)",
+)
 LOOK = """async ([serious, same]) => {
   const where = same.length ? {exclude: same.map((one) => [one])} : document;
   const asked = {resultTypes: ["violations"], preload: false};  // no rule that is asked reads style sheets
@@ -97,8 +107,8 @@ def addresses(things: dict[str, Any]) -> list[str]:
 
 
 def watch(page: Page) -> None:
-    """Have axe on every page that is opened from now on, and nothing that moves."""
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    """Have axe on every page that is opened from now on."""
+    page.emulate_media(color_scheme="light")
     page.context.add_init_script(script=Axe().axe_script)
 
 
