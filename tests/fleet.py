@@ -1,8 +1,6 @@
 """The fleet as a process of its own, and agents that may call what it serves."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,8 @@ from agents.models import Agent, Credential, MCPDeployment, MCPServer
 from powerloom.kernel.tls import trust
 from sessions.models import AgentSession
 from tests.declared import make_agent, make_live
-from tests.product import ROOT, STOP_SECONDS
+from tests.product import STOP_SECONDS
+from tests.programs import Begin, Process, start
 from tests.recorded import invoked
 from tests.servers import free_port
 from tests.waiting import until
@@ -79,7 +78,7 @@ class FleetProcess:
     """`manage.py fleet`, or another program in its place."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def stop(self) -> int:
@@ -91,14 +90,15 @@ class FleetProcess:
 
 @contextmanager
 def fleet_process(
-    environment: Mapping[str, str], log: Path, command: tuple[str, ...] = ("manage.py", "fleet", "--port")
+    environment: Mapping[str, str],
+    log: Path,
+    command: tuple[str, ...] = ("manage.py", "fleet", "--port"),
+    begin: Begin = start,
 ) -> Iterator[FleetProcess]:
     """Run the fleet for the length of the block, once it answers."""
     port = free_port()
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, *command, str(port)], cwd=ROOT, env=dict(environment), stdout=out, stderr=out
-        )
+        process = begin(*command, str(port), env=environment, out=out)
     running = FleetProcess(f"http://127.0.0.1:{port}", process, log)
 
     def answers() -> bool:

@@ -7,10 +7,9 @@ A free port, a private folder, a random key and `--faults`, unless told otherwis
 object are a crash and a restart on the same port and data.
 """
 
+import os
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,11 @@ from typing import Any
 import httpx
 
 from powerloom.kernel.tls import trust
+from tests.programs import Program, start
 
-ROOT = Path(__file__).resolve().parent.parent
 READY = "listening on http://127.0.0.1:"
 STOP_SECONDS = 10
+STDERR = 2
 
 
 class Faults:
@@ -55,7 +55,7 @@ class Faults:
 class LocalRuntime:
     """One runtime, started, killed and started again on the same port and folder."""
 
-    process: subprocess.Popen[str]
+    process: Program
 
     def __init__(self, data: Path, *flags: str) -> None:
         self.data = data
@@ -79,15 +79,16 @@ class LocalRuntime:
 
     def start(self) -> None:
         """Start it, and wait until it can be called."""
-        command = [sys.executable, "-m", "powerloom.cma.local", "--port", str(self.port), "--data", str(self.data)]
-        self.process = subprocess.Popen(
-            [*command, f"--key={self.key}", "--faults", *self._flags], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        command = ["-m", "powerloom.cma.local", "--port", str(self.port), "--data", str(self.data)]
+        told, telling = os.pipe()
+        self.process = start(
+            *command, f"--key={self.key}", "--faults", *self._flags, env=os.environ, out=telling, err=STDERR
         )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        os.close(telling)
+        with os.fdopen(told) as reader:
+            line = reader.readline()
         if not line.startswith(READY):
-            status = self._reap()
-            raise AssertionError(f"the local runtime did not start: {line!r}, status {status}")
+            raise AssertionError(f"the local runtime did not start: {line!r}, status {self._reap()}")
         self.port = int(line.removeprefix(READY))
 
     def kill(self) -> None:
@@ -106,8 +107,6 @@ class LocalRuntime:
             return self.process.wait(STOP_SECONDS)
         finally:
             self.process.kill()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser import ARGUMENTS, CHROMIUM
-from tests.product import ROOT, Product, product
+from tests.product import Product, product
+from tests.programs import ROOT
 
 FOLDER = ROOT / "static" / "img" / "readme"
 SIZE: ViewportSize = {"width": 1280, "height": 800}

@@ -1,12 +1,10 @@
-"""The whole product as a newcomer starts it: `manage.py up` as a child, on a free port, with a data folder of its
-own.
+"""The whole product: `manage.py up` on a free port, with a data folder of its own; `first_run` starts it as a newcomer
+does.
 """
 
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +14,10 @@ import httpx
 
 from powerloom.kernel.tls import trust
 from tests.migrated import copy_migrated
+from tests.programs import Begin, Process, by_command_line, start
 from tests.servers import free_port
 from tests.waiting import until
 
-ROOT = Path(__file__).parent.parent
 READY_SECONDS = 120
 STOP_SECONDS = 6  # what the product promises
 API_HOST = "api.powerloom.org"  # as the documentation calls it
@@ -31,7 +29,7 @@ class Product:
 
     url: str
     home: Path
-    process: subprocess.Popen[str]
+    process: Process
     log: Path
 
     def output(self) -> str:
@@ -84,30 +82,38 @@ def environment_for(home: Path, **more: str) -> dict[str, str]:
 def product(home: Path, *arguments: str, **environment: str) -> Iterator[Product]:
     """Start `manage.py up` with the arguments; killed at the end of the block if it still runs.
 
-    A data folder that is not there is made with a migrated database in it; `first_run` begins with an empty one.
+    A data folder that is not there is made with a migrated database in it.
     """
+    with begun(home, start, *arguments, **environment) as started:
+        yield started
+
+
+@contextmanager
+def begun(home: Path, begin: Begin, *arguments: str, **environment: str) -> Iterator[Product]:
+    """As `product`, for which it is to be chosen how the process starts."""
     if not home.exists():
         home.mkdir(parents=True)
         copy_migrated(home / "powerloom.sqlite3")
-    with first_run(home, *arguments, **environment) as started:
+    with running(home, begin, *arguments, **environment) as started:
         yield started
 
 
 @contextmanager
 def first_run(home: Path, *arguments: str, **environment: str) -> Iterator[Product]:
-    """As `product`, with the data folder as it is, for a newcomer empty."""
+    """As `product`, but as a newcomer does: with an empty data folder, and by the command line itself."""
+    home.mkdir(parents=True)
+    with running(home, by_command_line, *arguments, **environment) as started:
+        yield started
+
+
+@contextmanager
+def running(home: Path, begin: Begin, *arguments: str, **environment: str) -> Iterator[Product]:
+    """Start `manage.py up` on the data folder; killed at the end of the block if it still runs."""
     port = free_port()
-    home.mkdir(parents=True, exist_ok=True)
     log = home.parent / f"{home.name}.log"
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--port", str(port), *arguments],
-            cwd=ROOT,
-            env=environment_for(home, **environment),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = ("manage.py", "up", "--port", str(port), *arguments)
+        process = begin(*command, env=environment_for(home, **environment), out=out)
     try:
         yield Product(f"http://127.0.0.1:{port}", home, process, log)
     finally:

@@ -11,7 +11,8 @@ import httpx
 
 from powerloom.run import devorg
 from tests.local_runtime import LocalRuntime, local_runtime
-from tests.product import Product, product
+from tests.product import Product, begun
+from tests.programs import Begin, start
 from tests.waiting import until
 
 LIVE_SECONDS = 60
@@ -54,11 +55,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
+def served(folder: Path, begin: Begin = start) -> Iterator[Served]:
     """Run runtime and product for the length of the block, once an agent is live."""
     with local_runtime(folder / "runtime", "--pace", "0") as runtime:
         hosted = {"POWERLOOM_CMA_URL": runtime.url, "ANTHROPIC_API_KEY": runtime.key, "POWERLOOM_DEV": "1"}
-        with product(folder / "home", "--no-story", **hosted) as running:
+        with begun(folder / "home", begin, "--no-story", **hosted) as running:
             running.wait_ready()
             with running.client(devorg.ADMIN) as api:
                 yield Served(running, runtime, api, _live_agent(api))

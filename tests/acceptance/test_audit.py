@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,13 @@ from powerloom.audit.models import Entry
 from powerloom.audit.verification import links_of
 from tests.database import Committed
 from tests.integration.audit.trails import ACME, append, as_owner
-from tests.product import ROOT, STOP_SECONDS, environment_for
+from tests.product import STOP_SECONDS, environment_for
+from tests.programs import by_command_line, run
 from tests.waiting import until
 
 pytestmark = pytest.mark.once
+
+STDERR = 2
 
 
 @pytest.fixture
@@ -29,15 +31,12 @@ def environment(committed_db: Committed) -> Iterator[dict[str, str]]:
 
 
 def manage(environment: dict[str, str], *command: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run("manage.py", *command, env=environment)
     return done.returncode, done.stdout + done.stderr
 
 
 def start_signer(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "manage.py", "sign_heads", "--every", "0.05"]
-    return subprocess.Popen(command, cwd=ROOT, env=environment)
+    return by_command_line("manage.py", "sign_heads", "--every", "0.05", env=environment, out=STDERR)
 
 
 def test_each_signer_goes_on_where_one_that_was_stopped_or_killed_left_the_log(
@@ -74,8 +73,9 @@ def test_verify_and_export_end_as_their_status_says(
     export = tmp_path / "trail.jsonl"
     assert manage(environment, "export_audit", "--output", str(export))[0] == 0
     public = committed_db.folder / "audit" / "head.pub"
-    offline = [sys.executable, "-m", "powerloom.audit.offline", str(export), "--public-key", str(public)]
-    assert subprocess.run(offline, cwd=ROOT, env={}, check=False).returncode == 0
+    offline = ("-m", "powerloom.audit.offline", str(export), "--public-key", str(public))
+    checked = run(*offline, env={})
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
     as_owner("UPDATE control_plane_audit SET target_name = 'x' WHERE seq = 2")
     status, said = manage(environment, "verify_audit")

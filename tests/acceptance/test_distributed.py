@@ -4,8 +4,6 @@ may be killed.
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +19,8 @@ from powerloom.run.story import Story, StoryFailed
 from sessions.models import AgentSession, Relay
 from tests.database import Committed
 from tests.local_runtime import local_runtime
-from tests.product import ROOT, environment_for
+from tests.product import environment_for
+from tests.programs import ROOT, Program, run, start
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -36,20 +35,15 @@ class Processes:
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
         self.environment = environment
         self.logs = logs
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, Program] = {}
 
     def start(self, name: str, *command: str, **alone: str) -> None:
         with (self.logs / f"{name}.log").open("ab") as out:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=ROOT,
-                env=self.environment | alone,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+            self.running[name] = start(*command, env=self.environment | alone, out=out)
 
     def run(self, *command: str) -> None:
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=self.environment, check=True)
+        done = run(*command, env=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)

@@ -3,7 +3,6 @@
 import signal
 import socket
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.product import Product, first_run, product
+from tests.programs import Process
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -116,7 +116,7 @@ def stopped(up: Product, number: signal.Signals) -> Run:
     return Run(status, up.output(), len(children), tuple(left))
 
 
-def children_of(process: subprocess.Popen[str]) -> list[int]:
+def children_of(process: Process) -> list[int]:
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(pid) for pid in listed.split()]
 

@@ -15,6 +15,7 @@ from agents.models import MCPCall
 from tests.bench.measure import Ratio, measured
 from tests.fleet import Caller, fleet_process, make_caller, mcp_client
 from tests.product import environment_for
+from tests.programs import by_command_line
 from tests.world import make_world
 
 CALLS = 400
@@ -40,8 +41,8 @@ def _both() -> Iterator[tuple[str, str, Caller]]:
     environment = environment_for(settings.HOME, POWERLOOM_DEV="1")
     with (
         tempfile.TemporaryDirectory() as folder,
-        fleet_process(environment, Path(folder, "bare.log"), ("-m", "tests.bare_mcp")) as bare,
-        fleet_process(environment, Path(folder, "fleet.log")) as ours,
+        fleet_process(environment, Path(folder, "bare.log"), ("-m", "tests.bare_mcp"), by_command_line) as bare,
+        fleet_process(environment, Path(folder, "fleet.log"), begin=by_command_line) as ours,
     ):
         yield f"{bare.url}/mcp", f"{ours.url}{caller.path}", caller
 

@@ -15,6 +15,7 @@ from anthropic import AsyncAnthropic
 from websockets.asyncio.client import connect
 
 from tests.bench.measure import Ratio, measured
+from tests.programs import by_command_line
 from tests.served import Served, served
 
 Heard = dict[str, tuple[float, str]]  # by event id: seconds since it happened, its type
@@ -22,7 +23,7 @@ Heard = dict[str, tuple[float, str]]  # by event id: seconds since it happened, 
 
 @measured
 def follow() -> list[Ratio]:
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as product:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), by_command_line) as product:
         asyncio.run(_ours(product, sessions=2, events=20, rate=20))  # imports and connections of both sides
         asyncio.run(_bare(product, sessions=2, events=20, rate=20))
         return [

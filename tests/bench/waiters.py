@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tests.bench.measure import Ratio, measured
+from tests.programs import by_command_line
 from tests.served import Served, served
 from tests.waiting import eventually
 
@@ -30,7 +31,7 @@ class Seen:
 
 @measured
 def wait() -> list[Ratio]:
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as product:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), by_command_line) as product:
         asyncio.run(_waiting(product, MANY))  # once, so that connections and pools are as they will be
         one = asyncio.run(_waiting(product, 1))
         many = asyncio.run(_waiting(product, MANY))

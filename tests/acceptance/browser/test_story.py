@@ -4,8 +4,6 @@ the file.
 
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -17,7 +15,8 @@ from playwright.sync_api import ConsoleMessage, Page, Route, ViewportSize, WebSo
 from powerloom.cma.local.app import BETA
 from powerloom.kernel.tls import trust
 from tests.local_runtime import LocalRuntime, local_runtime
-from tests.product import ROOT, Product, environment_for, product
+from tests.product import Product, environment_for, product
+from tests.programs import run
 from tests.walk import addresses, barriers, things_of, too_wide, watch
 
 PROMPT = "Review the migration in PR #42 for safety issues."
@@ -442,8 +441,8 @@ def test_anything_is_found_and_opened_by_keyboard(admin: Page, served: Product) 
 
 
 def test_an_operator_reads_tables_within_the_same_policy(admin: Page, served: Product) -> None:
-    command = [sys.executable, "manage.py", "set_operator", "admin@dev.local"]
-    subprocess.run(command, cwd=ROOT, env=environment_for(served.home), check=True, capture_output=True)
+    done = run("manage.py", "set_operator", "admin@dev.local", env=environment_for(served.home))
+    assert done.returncode == 0, done.stdout + done.stderr
     admin.goto(f"{served.url}/")
     admin.get_by_role("link", name="Platform admin").click()
     admin.get_by_role("link", name="Sessions", exact=True).click()

@@ -1,8 +1,6 @@
 """Relays as processes of their own, killed without warning and told to stop, one after the other."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,8 @@ from sessions.commands import SendMessage
 from sessions.models import AgentSession, Relay, SessionEvent
 from sessions.relay.membership import LONG_AGO
 from tests.database import Committed
-from tests.product import ROOT, STOP_SECONDS, environment_for
+from tests.product import STOP_SECONDS, environment_for
+from tests.programs import Begin, Process, by_command_line, start
 from tests.running import Running
 from tests.waiting import until
 from tests.world import actor_of
@@ -38,11 +37,9 @@ class Relays:
         )
 
     @contextmanager
-    def one(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def one(self, begin: Begin = start) -> Iterator[Process]:
         with self._log.open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", "relay"], cwd=ROOT, env=self._environment, stdout=out, stderr=out
-            )
+            process = begin("manage.py", "relay", env=self._environment, out=out)
         try:
             yield process
         finally:
@@ -81,7 +78,7 @@ def test_relays_that_are_killed_or_told_to_stop_lose_and_double_nothing(running:
         second.wait()
     Relay.objects.update(beat_at=LONG_AGO)  # as after that silence
 
-    with relays.one() as third:
+    with relays.one(by_command_line) as third:
         running.until_status(session, "idle_end_turn", within=60)
         assert (count(session), count(session, "user.message")) == (140, 2)
         running.nothing_lost_or_doubled(session)

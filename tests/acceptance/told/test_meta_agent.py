@@ -1,8 +1,6 @@
 """The meta-agent in the whole product: what the guide tells, as it tells it, and what stands in its way."""
 
 import json
-import subprocess
-import sys
 import time
 from io import StringIO
 from typing import Any
@@ -11,7 +9,8 @@ import httpx
 import pytest
 from django.core.management import call_command
 
-from tests.product import ROOT, Product, environment_for
+from tests.product import Product, environment_for
+from tests.programs import run
 from tests.waiting import until
 
 pytestmark = pytest.mark.sqlite_only
@@ -138,11 +137,10 @@ def hold(up: Product, admin: httpx.Client, erin: httpx.Client) -> None:
 
 
 def bootstrap(up: Product, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
     environment = environment_for(up.home, POWERLOOM_DEV="1", POWERLOOM_API_URL=f"{up.url}/api")
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    done = run("manage.py", *arguments, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def set_up_twice(up: Product, admin: httpx.Client) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.forked import Forked
-from tests.product import ROOT, Product
+from tests.product import Product
+from tests.programs import ROOT
 
 pytestmark = pytest.mark.once
 
