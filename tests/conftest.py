@@ -45,6 +45,7 @@ LONG = (
     "integration/manifests/test_many.py",
 )
 LONGEST = ("acceptance/browser", "acceptance/told")
+ELSEWHERE = ("postgres_only", "redis_only")  # marks of what the first run cannot look at
 PURE = {"unit", "house", "contract"}  # these ask no database
 SHARING = ("acceptance/told", "acceptance/served")  # each with a product that is started once, see their conftests
 HERE = Path(__file__).parent
@@ -185,10 +186,11 @@ def is_of_this_run(item: pytest.Item, *, whole: bool) -> bool:
     if not is_second():
         return True
     fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
-    if "once" in marks_of(item) or "chromium" in fixtures:
+    marks = marks_of(item)
+    if "once" in marks or "chromium" in fixtures:
         return False
     place = item.path.relative_to(HERE).as_posix()
-    return whole or "committed_db" in fixtures or "twice" in marks_of(item) or place.startswith(TWICE)
+    return whole or "committed_db" in fixtures or bool(marks & {"twice", *ELSEWHERE}) or place.startswith(TWICE)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -200,8 +202,8 @@ def absent() -> set[str]:
     """The marks of tests that have no place in this run."""
     postgres, broker = connection.vendor == "postgresql", bool(os.environ.get("REDIS_URL"))
     marks = {"sqlite_only"} if postgres or broker else set()
-    marks |= set() if postgres else {"postgres_only"}
-    return marks | (set() if broker else {"redis_only"})
+    there = dict(zip(ELSEWHERE, (postgres, broker), strict=True))
+    return marks | {mark for mark, is_there in there.items() if not is_there}
 
 
 def refuse_flushing(item: pytest.Item) -> None:
