@@ -200,8 +200,10 @@ CHANNEL_LAYERS: dict[str, dict[str, object]]
 if EMBEDDED:
     CHANNEL_LAYERS = {"default": {"BACKEND": "powerloom.run.layers.ThreadSafeInMemoryChannelLayer"}}
 else:
-    # 15 s, because redis-py's own default of 5 s equals the layer's blocking read and kills idle consumers.
-    _host = {"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 0.5}
+    # No timeout of redis-py's: its default of 5 s equals the layer's blocking read and kills idle consumers, and any
+    # makes it send by `asyncio.wait_for`, which before Python 3.12 can swallow a cancel: a listener would never stop.
+    # Whoever rings has patience of its own, and the keepalive that redis-py asks for notices a host that is gone.
+    _host = {"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 0.5}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [_host]}}}
 
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -33,7 +34,8 @@ class Rates:
         item = RateLimitItemPerMinute(calls_per_minute or DEFAULT)
         if self._shared is not None:
             try:
-                return await _take(self._shared, item, deployment_id)
+                async with asyncio.timeout(SECONDS_FOR_REDIS):
+                    return await _take(self._shared, item, deployment_id)
             except Exception as error:  # noqa: BLE001  the library wraps none of its storage's errors
                 # Without the shared count each process keeps to the limit by itself, which is better than none.
                 log.warning("The shared call rates are not there; counting here", extra={"why": type(error).__name__})
@@ -54,8 +56,8 @@ async def _take(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItemPer
 
 
 def _pool(url: str) -> ConnectionPool:
-    patience = {"socket_timeout": SECONDS_FOR_REDIS, "socket_connect_timeout": SECONDS_FOR_REDIS}
-    pool: ConnectionPool = ConnectionPool.from_url(url, **patience)
+    # Without a `socket_timeout` of redis-py's, whose `asyncio.wait_for` can swallow a cancel before Python 3.12.
+    pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None)
     return pool
 
 

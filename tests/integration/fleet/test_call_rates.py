@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -40,8 +41,24 @@ async def test_processes_count_together() -> None:
         assert await other.take(here, 2)
 
 
-async def test_without_the_shared_count_each_process_keeps_to_the_rate(settings: Any) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take all that comes, and answer nothing."""
+    await reader.read()
+    writer.close()
+
+
+@pytest.fixture(params=["refuses", "never answers"])
+async def lost_redis(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The address of one that is not there any more."""
+    if request.param == "refuses":
+        yield "redis://127.0.0.1:1/0"
+        return
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+
+
+async def test_without_the_shared_count_each_process_keeps_to_the_rate(settings: Any, lost_redis: str) -> None:
+    settings.REDIS_URL = lost_redis
     here = new_id()
     async with counting() as rates:
         assert await rates.take(here, 1) == 0
