@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from importlib import import_module
 from typing import Any, Protocol  # Celery is untyped here
@@ -15,9 +14,9 @@ from typing import Any, Protocol  # Celery is untyped here
 from celery.beat import EmbeddedService, Scheduler
 from celery.worker import WorkController
 from django.conf import settings
-from django.db import connections
 
 from powerloom.celery import app
+from powerloom.run.leaving import leave, leave_in_time
 
 STOP_SECONDS = 2.0
 
@@ -78,13 +77,6 @@ def run_until_signaled(part: Part) -> None:
         signal.signal(number, lambda *_: stop.set())
     part.start()
     stop.wait()
+    leave_in_time()
     part.stop()
-    leave(0)
-
-
-def leave(status: int) -> None:
-    """Exit at once: a task cut off in a worker's thread would otherwise hold the interpreter's own shutdown."""
-    connections.close_all()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    leave()

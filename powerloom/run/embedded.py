@@ -1,7 +1,7 @@
 """The embedded mode: web, relay, worker, beat and fleet in one process, stopped in order within seconds.
 
     reactor starts → relay and fleet (tasks in its loop) → worker thread → beat thread → ready
-    SIGINT/SIGTERM → relay and fleet drain → beat and worker stop → sockets close → exit 0
+    SIGINT/SIGTERM → relay and fleet drain, beat and worker stop, sockets close → exit 0
 
 Nothing that stops here can lose work: the database is the only truth, and what was under way is found again by the
 sweeps.
@@ -23,6 +23,7 @@ from twisted.internet.defer import Deferred
 from powerloom.run import fleet
 from powerloom.run.background import Beat, Worker
 from powerloom.run.layers import ThreadSafeInMemoryChannelLayer
+from powerloom.run.leaving import leave_in_time
 from powerloom.run.readiness import parts
 from powerloom.run.server import web_server
 from sessions import relay
@@ -33,22 +34,32 @@ DRAIN_SECONDS = 2.0  # for the relay to write what it has, and for calls under w
 
 
 class Embedded:
-    """Owns the parts of the one process. `run` returns when it was told to stop."""
+    """Owns the parts of the one process. `run` returns when it was told to stop; `on_late` ends the process where that
+    takes too long.
+    """
 
-    def __init__(self, *, host: str, port: int, fleet_socket: socket.socket, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        fleet_socket: socket.socket,
+        on_ready: Callable[[], None],
+        on_late: Callable[[], None],
+    ) -> None:
         self._on_ready = on_ready
+        self._on_late = on_late
         self._fleet_socket = fleet_socket
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_stopping = False  # whoever still talks to this process will be cut off
         self._background = (Beat(), Worker())
-        self._server: Server = web_server(host=host, port=port)
+        self._server: Server = web_server(host=host, port=port, on_stop=self._stop)
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         owner: Any = reactor
         owner.callWhenRunning(self._start)
-        owner.addSystemEventTrigger("before", "shutdown", self._stop)
         self._server.run()
 
     def stop(self) -> None:
@@ -76,14 +87,17 @@ class Embedded:
 
     def _stop(self) -> Deferred[None]:
         self.is_stopping = True
+        leave_in_time(self._on_late)
         parts.stopped()
         self._stopping.set()
         return Deferred.fromFuture(asyncio.ensure_future(self._drain()))
 
     async def _drain(self) -> None:
+        ends = [asyncio.to_thread(part.stop) for part in self._background]
+        await asyncio.gather(self._drain_tasks(), *ends)
+
+    async def _drain_tasks(self) -> None:
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
             for task in late:
                 task.cancel()
-        for part in self._background:
-            await asyncio.get_running_loop().run_in_executor(None, part.stop)

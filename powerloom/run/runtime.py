@@ -16,7 +16,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 START_SECONDS = 20
-GRACE_SECONDS = 3
+GRACE_SECONDS = 2
 RESTART_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -54,6 +54,12 @@ class LocalRuntime:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def kill(self) -> None:
+        """End it by force: there is no time left."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.kill()
 
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "powerloom.cma.local", "--port", str(self.port), "--data", str(self._data)]

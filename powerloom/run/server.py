@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any  # what Twisted waits for
 
-from daphne.server import Server
+from daphne.server import Server  # before Twisted's reactor: it chooses the one that runs on asyncio
+from twisted.internet import reactor
 
 CLOSE_SECONDS = 1  # for requests under way; open sockets are closed and their clients come back
 
@@ -24,10 +26,14 @@ class WebServer(Server):  # type: ignore[misc]  # Daphne is untyped
         return super().kill_all_applications()
 
 
-def web_server(*, host: str, port: int) -> Server:
-    """Return a server of console, API and sockets; its `run` returns after SIGINT or SIGTERM."""
+def web_server(*, host: str, port: int, on_stop: Callable[[], Any]) -> Server:
+    """Return a server of console, API and sockets; its `run` returns after SIGINT or SIGTERM, which call `on_stop` and
+    wait for the Deferred that it may return.
+    """
     from powerloom.asgi import application  # noqa: PLC0415  builds the whole URL tree, once settings are final
 
+    owner: Any = reactor
+    owner.addSystemEventTrigger("before", "shutdown", on_stop)
     return WebServer(
         application=application,
         endpoints=[f"tcp:port={port}:interface={host}"],

@@ -1,5 +1,6 @@
 """A newcomer's first minutes: the main job is told, told again, stopped and continued."""
 
+import os
 import signal
 import socket
 import sqlite3
@@ -220,6 +221,15 @@ def test_the_local_runtime_dies_with_a_killed_parent(tmp_path: Path) -> None:
         until(lambda: serves(child), what="the local runtime to take calls")
         up.process.kill()
         until(lambda: is_gone(child), what="the end of the orphan")
+
+
+def test_a_runtime_that_hangs_holds_up_no_stop(tmp_path: Path) -> None:
+    with product(tmp_path / "home", "--no-story", "--skip-checks") as up:
+        up.wait_ready()
+        [child] = children_of(up.process)
+        os.kill(child, signal.SIGSTOP)
+        run = stopped(up, signal.SIGTERM)
+    assert (run.status, run.left) == (0, ())
 
 
 def test_it_names_the_step_that_failed_and_exits_with_1(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 
 from powerloom.commands.bus import submit
 from sessions.commands import SendMessage
@@ -89,6 +90,16 @@ def test_relays_that_are_killed_or_told_to_stop_lose_and_double_nothing(running:
     session.refresh_from_db()
     assert (session.status, session.relay_id, count(session, "user.message")) == ("running", None, 3)
     assert all(relay.beat_at == LONG_AGO for relay in Relay.objects.all())
+
+
+def test_a_relay_stops_in_time_though_the_database_does_not_answer(relays: Relays) -> None:
+    with relays.one() as relay:
+        until(Relay.objects.exists, what=f"the relay:\n{relays.output()}")
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Relay._meta.db_table}")
+            relay.terminate()
+            assert relay.wait(STOP_SECONDS) == 0
+    assert "is cut off where it stands" in relays.output()
 
 
 def send(running: Running, session: AgentSession, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from argparse import ArgumentParser
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from powerloom.checks import refuse_to_start
 from powerloom.run import fleet
-from powerloom.run.background import leave
+from powerloom.run.leaving import leave, stop_signal
 
 
 class Command(BaseCommand):
@@ -31,11 +30,8 @@ class Command(BaseCommand):
             raise CommandError(f"Port {options['port']} is taken. Choose another with --port.") from error
         with listener:
             asyncio.run(_until_signaled(listener))
-        leave(0)
+        leave()
 
 
 async def _until_signaled(listener: Any) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await fleet.serve(listener, stop)
+    await fleet.serve(listener, stop_signal())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Any
 
 from powerloom.kernel.pageless import PagelessCommand
+from powerloom.run.leaving import stop_signal
 from sessions import relay
 
 
@@ -18,8 +18,4 @@ class Command(PagelessCommand):
 
 
 async def _until_signaled() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await relay.run(stop)
+    await relay.run(stop_signal())

@@ -23,7 +23,7 @@ from agents import deploying
 from agents.fleet import moves
 from powerloom.reconcile import claims
 from powerloom.run import devorg, fleet, home
-from powerloom.run.background import leave
+from powerloom.run.leaving import leave
 from powerloom.run.ports import is_free
 from powerloom.run.runtime import LocalRuntime
 from powerloom.run.story import Story, StoryFailed
@@ -58,18 +58,18 @@ class Command(BaseCommand):
         if "POWERLOOM_API_URL" not in os.environ:
             settings.API_URL = f"{self.url}/api"
         self.fleet_socket = self._listen_for_fleet(options["port"] + 1)
-        runtime = self._runtime()
+        self.runtime = self._runtime()
         try:
             call_command("migrate", verbosity=0, interactive=False)
             claims.release_all()
             deploying.release_all()
             moves.follow()
             call_command("create_organization", devorg.NAME, admin_email=devorg.ADMIN, if_missing=True, verbosity=0)
-            self.sources = self._grant_sources(reaches_fleet=runtime is not None)
+            self.sources = self._grant_sources(reaches_fleet=self.runtime is not None)
             self._serve(options["port"])
         finally:
-            if runtime:
-                runtime.stop()
+            if self.runtime:
+                self.runtime.stop()
         leave(self.exit_code)
 
     def _listen_for_fleet(self, beside: int) -> socket.socket:
@@ -116,8 +116,15 @@ class Command(BaseCommand):
     def _serve(self, port: int) -> None:
         from powerloom.run.embedded import Embedded  # noqa: PLC0415  it installs Twisted's reactor, and no other command needs that
 
-        self.process = Embedded(host=HOST, port=port, fleet_socket=self.fleet_socket, on_ready=self._ready)
+        self.process = Embedded(
+            host=HOST, port=port, fleet_socket=self.fleet_socket, on_ready=self._ready, on_late=self._cut
+        )
         self.process.run()
+
+    def _cut(self) -> None:
+        if self.runtime:
+            self.runtime.kill()
+        leave(self.exit_code)
 
     def _ready(self) -> None:
         threading.Thread(target=self._tell, name="story", daemon=True).start()

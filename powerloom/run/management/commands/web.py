@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from powerloom.run.background import leave
+from powerloom.run.leaving import leave, leave_in_time
 from powerloom.run.ports import is_free
 
 
@@ -23,5 +23,5 @@ class Command(BaseCommand):
             raise CommandError(f"Port {options['port']} is taken. Choose another with --port.")
         from powerloom.run.server import web_server  # noqa: PLC0415  it installs Twisted's reactor, and no other command needs that
 
-        web_server(host=options["host"], port=options["port"]).run()
-        leave(0)
+        web_server(host=options["host"], port=options["port"], on_stop=leave_in_time).run()
+        leave()
