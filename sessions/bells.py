@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Any  # layers are untyped
+from typing import Any, cast  # layers are untyped
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -30,6 +30,7 @@ READERS = "sessions.readers"
 ORIGIN = secrets.token_hex(8)  # which process rang: what it stored itself it has handed over already
 PATIENCE = 0.5
 RETRY_SECONDS = 1.0
+RENEW_SECONDS = 3600.0  # layers forget the members of a group a day after they were added
 FAILURES = (OSError, RedisError, ChannelFull, TimeoutError)
 
 
@@ -71,14 +72,25 @@ async def _listen(group: str) -> AsyncIterator[dict[str, Any]]:
     layer: Any = get_channel_layer()
     async with asyncio.timeout(PATIENCE):
         channel = await layer.new_channel()
-        await layer.group_add(group, channel)
     try:
         while True:
-            yield await layer.receive(channel)
+            async with asyncio.timeout(PATIENCE):
+                await layer.group_add(group, channel)
+            renewal = asyncio.get_running_loop().time() + RENEW_SECONDS
+            while (message := await _received(layer, channel, renewal)) is not None:
+                yield message
     finally:
         with suppress(*FAILURES):
             async with asyncio.timeout(PATIENCE):
                 await layer.group_discard(group, channel)
+
+
+async def _received(layer: Any, channel: str, until: float) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout_at(until):
+            return cast("dict[str, Any]", await layer.receive(channel))
+    except TimeoutError:
+        return None
 
 
 def _on_commit(group: str, message: dict[str, Any]) -> None:
