@@ -18,6 +18,7 @@ from tests.bench.measure import Ratio, measured
 from tests.programs import by_command_line
 from tests.served import Served, served
 
+PAIRS = 3
 Heard = dict[str, tuple[float, str]]  # by event id: seconds since it happened, its type
 
 
@@ -33,13 +34,17 @@ def follow() -> list[Ratio]:
 
 
 def _compared(product: Served, *, sessions: int, events: int, rate: int, at_most: float) -> Ratio:
-    bare = asyncio.run(_bare(product, sessions=sessions, events=events, rate=rate))
-    ours = asyncio.run(_ours(product, sessions=sessions, events=events, rate=rate))
-    for heard in (*bare, *ours):
-        said = sum(kind == "agent.message" for _, kind in heard.values())
-        assert said == events, f"{said} of {events} messages"
-    ratio = _typical(ours) / _typical(bare)
-    told = f"{_typical(ours) * 1000:.2f} ms to {_typical(bare) * 1000:.2f} ms, nothing lost or doubled"
+    """Compare `PAIRS` times, because a machine is not equally busy all the time; the middle ratio counts."""
+    pairs = []
+    for _ in range(PAIRS):
+        bare = asyncio.run(_bare(product, sessions=sessions, events=events, rate=rate))
+        ours = asyncio.run(_ours(product, sessions=sessions, events=events, rate=rate))
+        for heard in (*bare, *ours):
+            said = sum(kind == "agent.message" for _, kind in heard.values())
+            assert said == events, f"{said} of {events} messages"
+        pairs.append((_typical(ours) / _typical(bare), _typical(ours), _typical(bare)))
+    ratio, typical, bare_typical = sorted(pairs)[PAIRS // 2]
+    told = f"{typical * 1000:.2f} ms to {bare_typical * 1000:.2f} ms, nothing lost or doubled"
     return Ratio(f"{sessions} × {rate} events/s, event to socket, to a bare stream", ratio, at_most=at_most, told=told)
 
 
