@@ -16,7 +16,7 @@ from celery.worker import WorkController
 from django.conf import settings
 
 from powerloom.celery import app
-from powerloom.run.leaving import leave, leave_in_time
+from powerloom.kernel.leaving import leave, leave_in_time
 
 STOP_SECONDS = 2.0
 

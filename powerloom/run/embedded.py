@@ -1,4 +1,4 @@
-"""The embedded mode: web, relay, worker, beat and fleet in one process, stopped in order within seconds.
+"""The embedded mode: web, relay, worker, beat and fleet in one process, stopped within seconds.
 
     reactor starts → relay and fleet (tasks in its loop) → worker thread → beat thread → ready
     SIGINT/SIGTERM → relay and fleet drain, beat and worker stop, sockets close → exit 0
@@ -20,10 +20,10 @@ from daphne.server import Server  # before Twisted's reactor: it chooses the one
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from powerloom.kernel.leaving import leave_in_time
 from powerloom.run import fleet
 from powerloom.run.background import Beat, Worker
 from powerloom.run.layers import ThreadSafeInMemoryChannelLayer
-from powerloom.run.leaving import leave_in_time
 from powerloom.run.readiness import parts
 from powerloom.run.server import web_server
 from sessions import relay

@@ -31,6 +31,7 @@ class LocalRuntime:
         self._log_file = log_file
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
+        self._lock = threading.Lock()  # either it is started again or it is stopped
         self._watcher = threading.Thread(target=self._watch, name="local-runtime-watcher", daemon=True)
 
     @property
@@ -39,12 +40,13 @@ class LocalRuntime:
 
     def start(self) -> None:
         """Start it and return once it listens. Raises `RuntimeError` with the end of its log when it does not."""
-        self._spawn()
+        self._await_listening(self._spawn())
         self._watcher.start()
 
     def stop(self) -> None:
         """End it; after a grace period by force."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -57,11 +59,12 @@ class LocalRuntime:
 
     def kill(self) -> None:
         """End it by force: there is no time left."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         if self._process is not None:
             self._process.kill()
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "powerloom.cma.local", "--port", str(self.port), "--data", str(self._data)]
         # The key goes by the environment: arguments are visible to every user of the machine.
         environment = {**os.environ, "POWERLOOM_LOCAL_KEY": self.key}
@@ -74,7 +77,7 @@ class LocalRuntime:
             start_new_session=True,  # a Ctrl-C in the terminal reaches the parent alone, which stops things in order
             preexec_fn=_die_with_parent,  # noqa: PLW1509  one system call, no lock that a thread could hold
         )
-        self._await_listening(self._process)
+        return self._process
 
     def _await_listening(self, process: subprocess.Popen[str]) -> None:
         timer = threading.Timer(START_SECONDS, process.kill)
@@ -94,7 +97,11 @@ class LocalRuntime:
             if self._stopping.wait(RESTART_SECONDS):
                 return
             log.warning("The local runtime ended; starting it again", extra={"exit_code": code})
-            self._spawn()
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                process = self._spawn()
+            self._await_listening(process)
 
 
 def _free_port() -> int:

@@ -1,5 +1,6 @@
 """The trail's own processes: the signer, the verifier and the export, as operators start them."""
 
+import fcntl
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -60,6 +61,25 @@ def test_each_signer_goes_on_where_one_that_was_stopped_or_killed_left_the_log(
     call_command("sign_heads")
     call_command("verify_audit")
     assert f"acme ({ACME}): 8 entries, intact, signed up to 8" in capsys.readouterr().out
+
+
+def test_a_signer_stops_in_time_though_another_holds_the_log(
+    committed_db: Committed, environment: dict[str, str]
+) -> None:
+    append(1)
+    heads = committed_db.folder / "audit" / "heads.jsonl"
+    with start_signer(environment) as signer:
+        until(heads.exists, what="the log")
+        with heads.open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            until(partial(waits_for_a_lock, signer.pid), what="the signer at the log")
+            signer.terminate()
+            assert signer.wait(STOP_SECONDS) == 0
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in lock and str(pid) in lock.split() for lock in locks)
 
 
 def test_verify_and_export_end_as_their_status_says(

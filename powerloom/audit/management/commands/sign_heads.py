@@ -13,6 +13,7 @@ from powerloom.audit.head_files import KeyTrouble
 from powerloom.audit.heads import BadHeads
 from powerloom.audit.signing import Signed, sign
 from powerloom.audit.verification import name_of
+from powerloom.kernel.leaving import leave_in_time
 from powerloom.kernel.pageless import PagelessCommand
 
 
@@ -30,6 +31,7 @@ class Command(PagelessCommand):
         stop = Event()
 
         def on_signal(signum: int, frame: FrameType | None) -> None:
+            leave_in_time()
             stop.set()
 
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from powerloom.checks import refuse_to_start
+from powerloom.kernel.leaving import leave, stop_signal
 from powerloom.run import fleet
-from powerloom.run.leaving import leave, stop_signal
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from powerloom.kernel.leaving import leave, stop_signal
 from powerloom.kernel.pageless import PagelessCommand
-from powerloom.run.leaving import stop_signal
 from sessions import relay
 
 
@@ -15,6 +15,7 @@ class Command(PagelessCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         asyncio.run(_until_signaled())
+        leave()
 
 
 async def _until_signaled() -> None:

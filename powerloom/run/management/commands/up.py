@@ -21,9 +21,9 @@ from rich.markup import escape
 
 from agents import deploying
 from agents.fleet import moves
+from powerloom.kernel.leaving import leave
 from powerloom.reconcile import claims
 from powerloom.run import devorg, fleet, home
-from powerloom.run.leaving import leave
 from powerloom.run.ports import is_free
 from powerloom.run.runtime import LocalRuntime
 from powerloom.run.story import Story, StoryFailed
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         self.with_story = not options["no_story"]
         self.patience = options["patience"]
         self.url = f"http://{HOST}:{options['port']}"
-        self.exit_code = 0
+        self.exit_code = int(self.once)  # until the main job is done; who serves is stopped by a signal, no failure
         if not is_free(HOST, options["port"]):
             raise CommandError(f"Port {options['port']} is taken. Choose another: make up PORT={options['port'] + 1}")
         try:
@@ -124,7 +124,7 @@ class Command(BaseCommand):
     def _cut(self) -> None:
         if self.runtime:
             self.runtime.kill()
-        leave(self.exit_code)
+        os._exit(self.exit_code)
 
     def _ready(self) -> None:
         threading.Thread(target=self._tell, name="story", daemon=True).start()
@@ -133,14 +133,15 @@ class Command(BaseCommand):
         try:
             if self.with_story:
                 Story(self.url, self.console, sources=self.sources, patience=self.patience).tell()
+            self.exit_code = 0
         except StoryFailed as failure:
-            self.exit_code = int(self.once)  # who serves is stopped by a signal, and that is no failure
             if self.process.is_stopping:
                 self.console.print(f"\nStopped during “{failure.step}”; the next start goes on.")
             else:
                 words = escape(visible(str(failure)))
                 self.console.print(f"\n[red]Failed at “{failure.step}”:[/red] {words}", soft_wrap=True)
-        if self.once:
-            self.process.stop()
-        elif not self.process.is_stopping:
+        finally:
+            if self.once:
+                self.process.stop()
+        if not self.once and not self.process.is_stopping:
             self.console.print(f"\nServing on [bold]{self.url}[/bold]. Ctrl-C stops everything; nothing is lost.")

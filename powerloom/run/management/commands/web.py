@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from powerloom.run.leaving import leave, leave_in_time
+from powerloom.kernel.leaving import leave, leave_in_time
 from powerloom.run.ports import is_free
 
 
