@@ -202,8 +202,8 @@ if EMBEDDED:
 else:
     # No timeout of redis-py's: its default of 5 s equals the layer's blocking read and kills idle consumers, and any
     # makes it send by `asyncio.wait_for`, which before Python 3.12 can swallow a cancel: a listener would never stop.
-    # (One that the address itself names wins.)
-    # Whoever rings has patience of its own, and the keepalive that redis-py asks for notices a host that is gone.
+    # Whoever rings has patience of its own, and the keepalive that redis-py asks for notices a host that is gone. A
+    # timeout in the address itself would win, so there should be none.
     _host = {"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 0.5}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [_host]}}}
 

@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Any, cast  # layers are untyped
+from typing import Any  # layers are untyped
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -88,7 +88,8 @@ async def _listen(group: str) -> AsyncIterator[dict[str, Any]]:
 async def _received(layer: Any, channel: str, until: float) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout_at(until):
-            return cast("dict[str, Any]", await layer.receive(channel))
+            message: dict[str, Any] = await layer.receive(channel)
+            return message
     except TimeoutError:
         return None
 

@@ -19,6 +19,7 @@ from django.db import connections
 
 log = logging.getLogger(__name__)
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = 4.5  # of the six within which every process is to end after SIGINT or SIGTERM
 TELLING_SECONDS = 0.2  # whoever should read what is told may have hung, too
 
@@ -44,15 +45,23 @@ def leave_in_time(end: Callable[[], object] = lambda: os._exit(0)) -> None:
 def stop_signal() -> asyncio.Event:
     """Return an event of the running loop that SIGINT and SIGTERM set; from then on the process leaves in time."""
     told = asyncio.Event()
-
-    def stop() -> None:
-        if not told.is_set():
-            leave_in_time()
-            told.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, _stop, told)
     return told
+
+
+def stop_event() -> threading.Event:
+    """As `stop_signal`, for a main thread without a loop."""
+    told = threading.Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: _stop(told))
+    return told
+
+
+def _stop(told: asyncio.Event | threading.Event) -> None:
+    if not told.is_set():
+        leave_in_time()
+        told.set()
 
 
 def _cut(end: Callable[[], object]) -> None:
@@ -64,6 +73,6 @@ def _cut(end: Callable[[], object]) -> None:
 
 def _tell() -> None:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    stacks = sys._current_frames()  # noqa: SLF001  documented; nothing else shows other threads
+    stacks = sys._current_frames()  # noqa: SLF001  documented, and the one way to other threads' stacks
     threads = "".join(f"{names.get(ident)}:\n{''.join(traceback.format_stack(at))}" for ident, at in stacks.items())
     log.warning("Not all of this process ended in time; it is cut off where it stands", extra={"threads": threads})

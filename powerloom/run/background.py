@@ -6,7 +6,6 @@ A stop waits a moment for running tasks and then leaves them: what is cut off is
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from importlib import import_module
 from typing import Any, Protocol  # Celery is untyped here
@@ -16,7 +15,7 @@ from celery.worker import WorkController
 from django.conf import settings
 
 from powerloom.celery import app
-from powerloom.kernel.leaving import leave, leave_in_time
+from powerloom.kernel.leaving import leave, stop_event
 
 STOP_SECONDS = 2.0
 
@@ -72,11 +71,8 @@ class Beat:
 
 def run_until_signaled(part: Part) -> None:
     """Run the part until SIGINT or SIGTERM, then leave with status 0 within seconds."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     part.start()
     stop.wait()
-    leave_in_time()
     part.stop()
     leave()

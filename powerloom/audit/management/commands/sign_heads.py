@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from threading import Event
-from types import FrameType
 from typing import Any  # argparse
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,7 +10,7 @@ from powerloom.audit.head_files import KeyTrouble
 from powerloom.audit.heads import BadHeads
 from powerloom.audit.signing import Signed, sign
 from powerloom.audit.verification import name_of
-from powerloom.kernel.leaving import leave_in_time
+from powerloom.kernel.leaving import stop_event
 from powerloom.kernel.pageless import PagelessCommand
 
 
@@ -28,14 +25,7 @@ class Command(PagelessCommand):
             if self._round().faults:
                 raise CommandError("Not everything was signed.")
             return
-        stop = Event()
-
-        def on_signal(signum: int, frame: FrameType | None) -> None:
-            leave_in_time()
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
+        stop = stop_event()
         while not stop.is_set():
             self._round()
             stop.wait(options["every"])
